@@ -1,0 +1,116 @@
+"""The composition root: the only place that names concrete classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+
+from consumer import metrics
+from consumer.assignment import Assignment
+from consumer.batch import Topics as Outputs
+from consumer.config import Settings
+from consumer.core.events import Decoded
+from consumer.core.records import Batch, Partition
+from consumer.core.trackers import Rules
+from consumer.errors import Fatal
+from consumer.faults import fault_point
+from consumer.formats.debezium_json import DebeziumJson
+from consumer.kafka.publisher import Publisher
+from consumer.kafka.settings import session_timeout_s
+from consumer.kafka.source import Source
+from consumer.kafka.topics import NewTopicPlan, Topics
+from consumer.ports import Decoder
+from consumer.postgres.store import Store
+from consumer.postgres.trackers import Plan, apply_trackers, current_trackers
+from consumer.tracking import Tracking
+from consumer.worker import Limits, Worker
+
+
+class _TimedDecoder:
+    """Observes decoding as a stage of its own."""
+
+    def __init__(self, decoder: DebeziumJson) -> None:
+        self._decoder = decoder
+
+    def decode(self, batch: Batch) -> Decoded:
+        with metrics.timed("decode"):
+            decoded = self._decoder.decode(batch)
+        fault_point("decoded")
+        return decoded
+
+
+def prepare(settings: Settings, topics: Topics) -> list[str]:
+    """Makes sure that the topics exist; returns those that were made."""
+    outputs = [
+        NewTopicPlan(settings.output.topic, {"retention.ms": str(settings.output.retention_ms)}),
+        NewTopicPlan(
+            settings.dead_letter_topic,
+            {"retention.ms": str(settings.output.dead_letter_retention_ms), "max.message.bytes": "120000000"},
+        ),
+    ]
+    return topics.ensure(settings.input.topic, outputs, create=settings.input.create_topics)
+
+
+def topics_of(settings: Settings, *, ids: bool = True) -> Topics:
+    """The cluster that config.yaml names."""
+    return Topics(settings.kafka, ids=ids)
+
+
+def apply_configured_trackers(settings: Settings, *, dry_run: bool = False) -> Plan | None:
+    """Applies the `trackers` section; None if config.yaml has none."""
+    wanted = settings.tracker_list()
+    return None if wanted is None else apply_trackers(settings.dsn, wanted, dry_run=dry_run)
+
+
+def until_end_targets(settings: Settings, topics: Topics) -> dict[Partition, int]:
+    """The ends of all partitions now, without those that never held a record.
+
+    Raises:
+        Fatal: the input topic does not exist.
+    """
+    count = topics.partitions().get(settings.input.topic)
+    if count is None:
+        raise Fatal(f"topic {settings.input.topic} does not exist; create it, or set input.create_topics: true")
+    ends = topics.ends([Partition(settings.input.topic, number) for number in range(count)])
+    return {key: end.high for key, end in ends.items() if end.high > end.low}
+
+
+@contextmanager
+def worker_for(
+    settings: Settings,
+    topics: Topics,
+    *,
+    allow_gap: bool = False,
+    targets: Mapping[Partition, int] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[Worker]:
+    """A worker, ready to run; its servers' connections are closed behind it."""
+    exactly_once = settings.output.guarantee == "exactly_once"
+    with ExitStack() as closing:
+        store = Store(settings.dsn, settings.group, session_timeout_s(settings.kafka))
+        closing.callback(store.close)
+        tracking = Tracking(current_trackers(settings.dsn), settings.document_types(), _decoders(settings))
+        source = Source(settings.kafka, settings.input.topic)
+        closing.callback(source.close)
+
+        def transactional_id() -> str:
+            return f"{settings.group}-{settings.processing.instance}-{store.slot}"
+
+        publisher = Publisher(settings.kafka, transactional_id if exactly_once else None, source.commit)
+        closing.callback(publisher.close)
+        assignment = Assignment(settings.input.topic, settings.group, source, topics, store, allow_gap=allow_gap)
+        outputs = Outputs(settings.output.topic, settings.dead_letter_topic)
+        yield Worker(source, assignment, (tracking, store, publisher, outputs), _limits(settings), targets, progress)
+
+
+def _decoders(settings: Settings) -> Callable[[Rules], Decoder]:
+    def decoder_for(rules: Rules) -> Decoder:
+        decoder = DebeziumJson(rules, settings.input.event_id_headers, settings.input.unavailable_value)
+        return _TimedDecoder(decoder)
+
+    return decoder_for
+
+
+def _limits(settings: Settings) -> Limits:
+    processing = settings.processing
+    return Limits(processing.max_batch_records, processing.max_batch_bytes, processing.poll_timeout_ms / 1000)

@@ -1,0 +1,112 @@
+"""One batch, from top to bottom. The page to read first.
+
+Two watermarks per partition decide everything: below `stored` (PostgreSQL) every record has its verdict, and the
+verdict is a row; below `published` (the group's committed offset) every event is visible. A batch moves both:
+
+    records ─ decode ─ match ─┬─ store transaction ──────────────┬─ publish transaction ────────────┐
+                              │ compare-and-set `stored`         │ events and dead letters          │
+                              │ lock document states, evaluate   │ offsets: `published`             │
+                              │ milestones, states, dead letters │                                  │
+                              └──────────────────────── COMMIT ──┴───────────────────────── COMMIT ─┘
+
+A crash between the two COMMITs leaves `published` behind `stored`: the rows are then looked up and published as they
+were stored. A crash before the first leaves nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+
+from consumer.core.dead_letters import dead_letter_event
+from consumer.core.evaluation import Context, alias_keys, evaluate
+from consumer.core.matching import match, state_keys
+from consumer.core.milestones import Event, Milestone, announcement
+from consumer.core.records import Batch, DeadLetter
+from consumer.errors import AlreadyRecorded
+from consumer.ports import Publisher, RulesInForce, Store
+
+
+class Verdicts(msgspec.Struct):
+    """What a batch came to, in order of the records."""
+
+    milestones: Sequence[Milestone] = ()
+    dead_letters: Sequence[DeadLetter] = ()
+    skipped: Counter[str] = msgspec.field(default_factory=Counter)
+    absent: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
+
+
+class Topics(msgspec.Struct, frozen=True):
+    """Where a batch publishes."""
+
+    reached: str
+    dead_letter: str
+
+
+def store_batch(batch: Batch, force: RulesInForce, store: Store) -> Verdicts:
+    """Evaluates the records that have no verdict yet and stores what they give, all or nothing."""
+    recorded: frozenset[str] = frozenset()
+    while True:
+        try:
+            return _store(batch, force, store, recorded)
+        except AlreadyRecorded as again:
+            recorded |= again.ids
+
+
+def _store(batch: Batch, force: RulesInForce, store: Store, recorded: frozenset[str]) -> Verdicts:
+    spans = batch.to_store()
+    if not spans:
+        return Verdicts()
+    decoded = force.decoder.decode(batch)
+    candidates = match(decoded.events, force.rules)
+    with store.transaction(spans) as tx:  # compare-and-set first: a zombie stops here
+        trackers = tx.trackers(force.rules.revision)
+        if trackers is not None and force.learn(*trackers):
+            decoded = force.decoder.decode(batch)
+            candidates = match(decoded.events, force.rules)
+        starts = force.starts(spans)
+        tx.record_revision_starts(force.rules.revision, starts)
+        states = tx.document_states(state_keys(candidates))
+        first_halves = tx.first_halves(alias_keys(candidates))
+        published = {(s.topic_id, s.partition): s.published for s in spans.values()}
+        context = Context(tx.recorded_at, force.rules.revision, published, recorded)
+        reached = evaluate(candidates, states, first_halves, context)
+        poison = [*decoded.poison, *batch.refused]
+        tx.record(reached, poison)
+    force.began(starts)
+    return Verdicts(reached.milestones, poison, decoded.skipped + reached.skipped, decoded.absent)
+
+
+def publish_batch(batch: Batch, verdicts: Verdicts, store: Store, publisher: Publisher, topics: Topics) -> int:
+    """Publishes everything in `[published, next_offset)` together with the offsets; returns the number of events."""
+    spans = batch.to_publish()
+    if not spans:
+        return 0
+    milestones, dead_letters = store.stored_verdicts(spans)
+    events = _events(batch, [*milestones, *verdicts.milestones], [*dead_letters, *verdicts.dead_letters], topics)
+    with publisher.transaction(batch) as tx:
+        for topic, event in events:
+            tx.publish(topic, event)
+    return len(events)
+
+
+def _events(
+    batch: Batch, milestones: Sequence[Milestone], letters: Sequence[DeadLetter], topics: Topics
+) -> list[tuple[str, Event]]:
+    """What subscribers are to see, in order of offset within each partition."""
+    first = {(s.topic_id, s.partition): s.published for s in batch.spans.values()}
+    announced = [
+        m
+        for m in milestones
+        if m.announce and not m.silent and m.origin_offset >= first[m.origin_topic_id, m.origin_partition]
+    ]
+    announced.sort(key=lambda m: (m.origin_topic_id, m.origin_partition, m.origin_offset))
+    events = [(topics.reached, announcement(m)) for m in announced]
+    records = batch.records_at({letter.origin for letter in letters}) if letters else {}
+    return events + [
+        (topics.dead_letter, dead_letter_event(letter, records.get(letter.origin)))
+        for letter in letters
+        if letter.origin.offset >= first[letter.origin.topic_id, letter.origin.partition]
+    ]

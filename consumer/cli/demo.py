@@ -1,0 +1,6 @@
+"""`milestones demo`."""
+
+import typer
+
+
+def add_to(app: typer.Typer) -> None: ...

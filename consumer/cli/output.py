@@ -1,0 +1,53 @@
+"""What commands share: consoles, logging, the --config option."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from consumer.postgres.trackers import Plan
+
+console = Console()
+errors = Console(stderr=True)
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", envvar="MILESTONES_CONFIG", help="Configuration.")]
+DEFAULT_CONFIG = Path("config.yaml")
+
+
+def set_up_logging() -> None:
+    """Lines for people on a terminal, JSON elsewhere; always to stderr."""
+    terminal = sys.stderr.isatty()
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=True) if terminal else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def show_plan(plan: Plan, *, to: Console = console) -> None:
+    """A plan as added, changed and removed trackers."""
+    for sign, style, trackers in (
+        ("+", "green", plan.added),
+        ("~", "yellow", plan.changed),
+        ("-", "red", plan.removed),
+    ):
+        for tracker in trackers:
+            line = f"{sign} {tracker.name}  ({tracker.document_type}.{tracker.track_field})"
+            to.print(Text(line, style=style))
+    counts = f"{len(plan.added)} added, {len(plan.changed)} changed, {len(plan.removed)} removed"
+    to.print(f"trackers: {counts}, {plan.unchanged} unchanged", highlight=False)

@@ -1,0 +1,142 @@
+"""`milestones run` and `milestones take-over`."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from prometheus_client import REGISTRY
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from consumer.app import apply_configured_trackers, prepare, topics_of, until_end_targets, worker_for
+from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console, errors, set_up_logging, show_plan
+from consumer.config import Settings, load
+from consumer.core.records import Partition
+from consumer.postgres.take_over import take_over
+from consumer.probes import Probes
+from consumer.supervisor import Supervisor
+from consumer.worker import Worker
+
+_CHILD = "MILESTONES_SUPERVISED"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command("run")(run)
+    app.command("take-over")(take_over_command)
+
+
+def run(
+    config: ConfigOption = DEFAULT_CONFIG,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes on this machine.")] = 1,
+    until_end: Annotated[bool, typer.Option("--until-end", help="Stop at the ends that the input has now.")] = False,
+    allow_gap: Annotated[
+        bool, typer.Option("--allow-gap", help="Go on although retention removed records never evaluated.")
+    ] = False,
+) -> None:
+    """Run the consumer: change events in, milestones stored once and announced once."""
+    set_up_logging()
+    settings = load(config)
+    if os.environ.get(_CHILD):
+        _work(settings, until_end=until_end, allow_gap=allow_gap)
+        return
+    plan = apply_configured_trackers(settings)
+    if plan is not None:
+        show_plan(plan, to=errors)
+    if workers == 1:
+        with _probes(settings):
+            _work(settings, until_end=until_end, allow_gap=allow_gap)
+        return
+    raise typer.Exit(_supervise(settings, config, workers, until_end=until_end, allow_gap=allow_gap))
+
+
+@contextmanager
+def _probes(settings: Settings) -> Iterator[None]:
+    if not settings.metrics.enabled:
+        yield
+        return
+    probes = Probes(settings.metrics.host, settings.metrics.port, REGISTRY)
+    try:
+        yield
+    finally:
+        probes.close()
+
+
+def _supervise(settings: Settings, config: Path, workers: int, *, until_end: bool, allow_gap: bool) -> int:
+    prepare(settings, topics_of(settings))
+    flags = [flag for flag, wanted in (("--until-end", until_end), ("--allow-gap", allow_gap)) if wanted]
+    os.environ[_CHILD] = "1"
+    supervisor = Supervisor([sys.executable, "-m", "consumer", "run", "--config", str(config), *flags], workers)
+    probes = None
+    try:
+        if settings.metrics.enabled:
+            probes = Probes(settings.metrics.host, settings.metrics.port, supervisor.registry)
+        return supervisor.run()
+    finally:
+        if probes is not None:
+            probes.close()
+        supervisor.close()
+
+
+def _work(settings: Settings, *, until_end: bool, allow_gap: bool) -> None:
+    topics = topics_of(settings)
+    prepare(settings, topics)
+    targets = until_end_targets(settings, topics) if until_end else None
+    total = 0 if targets is None else sum(targets.values())
+    with (
+        _progress(total) as advance,
+        worker_for(settings, topics, allow_gap=allow_gap, targets=targets, progress=advance) as worker,
+    ):
+        _stop_on_signals(worker)
+        # What was made until here lives as long as the process: the collector need not look at it again.
+        gc.freeze()
+        worker.run()
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None] | None]:
+    """A bar for `--until-end` on a terminal."""
+    if not total or not errors.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("records"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors) as progress:
+        task = progress.add_task("records", total=total)
+        yield lambda records: progress.advance(task, records)
+
+
+def _stop_on_signals(worker: Worker) -> None:
+    """The first signal lets the batch in hand finish; the second ends at once."""
+
+    def on_signal(number: int, _: object) -> None:
+        if worker.stopping:
+            os._exit(128 + number)
+        worker.stopping = True
+
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, on_signal)
+
+
+def take_over_command(
+    topic: Annotated[str, typer.Option(help="The input topic whose positions are to be moved.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    execute: Annotated[bool, typer.Option("--execute", help="Do it; without this only say what.")] = False,
+) -> None:
+    """Let this database follow another consumer group, or a topic that was deleted and made again."""
+    settings = load(config)
+    topic_id = topics_of(settings).topic_id(topic)
+    moved = take_over(settings.dsn, topic, topic_id, settings.group, dry_run=not execute)
+    where = Partition(topic, len(moved))
+    verb = "moved" if execute else "would move"
+    console.print(f"{verb} {where.partition} positions of {topic} to group {settings.group}, topic id {topic_id}")
+    for line in moved:
+        console.print(f"  {line}", highlight=False)
+    if not execute:
+        console.print("nothing was changed; stop all workers, then say --execute")

@@ -1,0 +1,99 @@
+"""`milestones trackers …`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console, show_plan
+from consumer.config import load, read_trackers
+from consumer.core.trackers import Tracker
+from consumer.errors import ConfigError
+from consumer.postgres.trackers import apply_trackers, current_trackers, history, remove_tracker, set_disabled
+
+app = typer.Typer(no_args_is_help=True, help="See and change what is followed.", pretty_exceptions_enable=False)
+
+Name = Annotated[str, typer.Argument(help="The tracker's name.")]
+
+
+@app.command("list")
+def list_trackers(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """The trackers in force."""
+    table = Table("name", "document type", "field", "values", "made by", "state", box=None, header_style="bold")
+    for tracker in current_trackers(load(config).dsn).trackers:
+        state = "[yellow]disabled[/]" if tracker.disabled else "[green]enabled[/]"
+        values = ", ".join(tracker.rule.values) or "any"
+        table.add_row(tracker.name, tracker.document_type, tracker.track_field, values, tracker.managed_by, state)
+    console.print(table)
+
+
+@app.command()
+def show(name: Name, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """One tracker, whole."""
+    trackers = {tracker.name: tracker for tracker in current_trackers(load(config).dsn).trackers}
+    if name not in trackers:
+        raise ConfigError(f"there is no tracker {name!r}; there are: {', '.join(trackers) or 'none'}")
+    for key, value in _facts(trackers[name]).items():
+        console.print(f"[bold]{key}[/]: {value}", highlight=False)
+
+
+def _facts(tracker: Tracker) -> dict[str, object]:
+    return {
+        "name": tracker.name,
+        "description": tracker.description or "–",
+        "document type": tracker.document_type,
+        "field": tracker.track_field,
+        "values": ", ".join(tracker.rule.values) or "any",
+        "from values": ", ".join(tracker.rule.from_values) or "any",
+        "as": tracker.rule.encoding or "–",
+        "disabled": "yes" if tracker.disabled else "no",
+        "made by": tracker.managed_by,
+    }
+
+
+@app.command()
+def apply(
+    config: ConfigOption = DEFAULT_CONFIG,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="A YAML list; default: config.yaml")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the plan.")] = False,
+) -> None:
+    """Make the database hold the trackers of config.yaml (or a file). Trackers made by hand stay."""
+    settings = load(config)
+    wanted = settings.tracker_list() if file is None else read_trackers(file)
+    if wanted is None:
+        raise ConfigError(f"{config.name} has no `trackers:`; add the section, or name a file with --file")
+    show_plan(apply_trackers(settings.dsn, wanted, dry_run=dry_run))
+
+
+@app.command()
+def enable(name: Name, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Switch a tracker on."""
+    set_disabled(load(config).dsn, name, disabled=False)
+    console.print(f"enabled {name}")
+
+
+@app.command()
+def disable(name: Name, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Switch a tracker off; its milestones stay."""
+    set_disabled(load(config).dsn, name, disabled=True)
+    console.print(f"disabled {name}")
+
+
+@app.command()
+def remove(name: Name, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Remove a tracker; its milestones stay."""
+    remove_tracker(load(config).dsn, name)
+    console.print(f"removed {name}; its milestones stay")
+
+
+@app.command("history")
+def show_history(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """All revisions of the trackers."""
+    table = Table("revision", "since", "by", "trackers", box=None, header_style="bold")
+    for revision in history(load(config).dsn):
+        since = revision.created_at.strftime("%Y-%m-%d %H:%M:%S %Z")
+        table.add_row(revision.revision[:8], since, revision.created_by, str(len(revision.trackers)))
+    console.print(table)

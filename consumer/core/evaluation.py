@@ -1,0 +1,242 @@
+"""From candidates and document states to milestones: pure, in order of the records."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from consumer.core.events import ChangeEvent, Kind
+from consumer.core.matching import Candidate, StateKey
+from consumer.core.milestones import Milestone, milestone_id
+from consumer.core.states import DocumentState
+from consumer.core.trackers import Tracker
+
+
+class AliasKey(msgspec.Struct, frozen=True, gc=False):
+    """One rename: both of its halves have the same."""
+
+    reference_type: str
+    old_name: str
+    new_name: str
+    source_identity: str
+
+
+class Alias(msgspec.Struct, frozen=True, gc=False):
+    """A row of `document_alias`; `first_half` is the half that was seen first: old or new."""
+
+    key: AliasKey
+    renamed_at: int
+    first_half: str
+    settled: bool
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What evaluation gets as arguments instead of reading it: the store transaction's time (µs), the revision,
+    the offset below which each (topic id, partition) was published before, and ids that are in the table already."""
+
+    recorded_at: int
+    revision: str
+    published: Mapping[tuple[str, int], int]
+    recorded: frozenset[str] = frozenset()
+
+
+class Evaluation(msgspec.Struct):
+    """What a batch gave: milestones in order, renames, and the states that changed."""
+
+    milestones: list[Milestone]
+    aliases: dict[AliasKey, Alias]
+    changed: dict[StateKey, DocumentState]
+    skipped: Counter[str]
+
+
+def alias_key_of(event: ChangeEvent) -> AliasKey | None:
+    """The rename that an event is one half of."""
+    if event.other_name is None:
+        return None
+    here, other = event.reference_name, event.other_name
+    old, new = (other, here) if event.kind is Kind.RENAMED_HERE else (here, other)
+    return AliasKey(event.document_type, old, new, event.identity.renaming)
+
+
+def alias_keys(candidates: Iterable[Candidate]) -> list[AliasKey]:
+    """The renames among candidates."""
+    keys = (alias_key_of(candidate.event) for candidate in candidates)
+    return [key for key in dict.fromkeys(keys) if key is not None]
+
+
+def evaluate(
+    candidates: Iterable[Candidate],
+    states: Mapping[StateKey, DocumentState],
+    aliases: Mapping[AliasKey, str],
+    context: Context,
+) -> Evaluation:
+    """Decides each candidate in order, changing `states` in place.
+
+    `states` holds every key of the candidates, the other names of renames, and what `moved_to` names; `aliases` says
+    for the renames of this batch that were seen before which half was the first.
+    """
+    result = Evaluation([], {}, {}, Counter())
+    for candidate in candidates:
+        state = states[candidate.key]
+        if state.has_seen(candidate.event):
+            result.skipped["duplicate"] += 1
+        elif candidate.event.other_name is not None:
+            _rename(candidate, states, aliases, result)
+        elif candidate.event.kind in (Kind.CREATE, Kind.UPDATE):
+            _change(candidate, state, states, context, result)
+        else:
+            _settle(candidate, state, result)
+    return result
+
+
+def _settle(candidate: Candidate, state: DocumentState, result: Evaluation) -> None:
+    """A snapshot sets the baseline, a delete ends the document: neither is a milestone."""
+    event = candidate.event
+    if event.kind is Kind.SNAPSHOT:
+        state.become(candidate.change.after, event)
+    else:
+        state.end(event)
+    result.skipped[event.kind.value] += 1
+    _touch(candidate.key, state, event, result)
+
+
+def _change(
+    candidate: Candidate,
+    state: DocumentState,
+    states: Mapping[StateKey, DocumentState],
+    context: Context,
+    result: Evaluation,
+) -> None:
+    event, change = candidate.event, candidate.change
+    before, known = _before(candidate, state)
+    ids = [milestone_id(t.name, candidate.key, event.identity.text, event.identity_ms) for t in candidate.trackers]
+    if not context.recorded.isdisjoint(ids):
+        result.skipped["duplicate"] += 1
+        state.remember(event)
+        result.changed[candidate.key] = state
+        return
+    if known == "unknown" or before != change.after:
+        document, document_key = _document(candidate.key, state, states)
+        for tracker, id_ in zip(candidate.trackers, ids, strict=True):
+            if _comes_from(tracker, before, known):
+                occurrence = document.count(tracker.name)
+                result.milestones.append(_milestone(candidate, tracker.name, id_, (before, known), occurrence, context))
+                result.changed[document_key] = document
+    else:
+        result.skipped["unchanged"] += 1
+    state.become(change.after, event)
+    _touch(candidate.key, state, event, result)
+
+
+def _before(candidate: Candidate, state: DocumentState) -> tuple[str | None, str]:
+    """The old value and how it is known: the event said it, the document's state did, or nobody."""
+    if candidate.change.before_known:
+        return candidate.change.before, "observed"
+    return (state.value, "state") if state.known else (None, "unknown")
+
+
+def _comes_from(tracker: Tracker, before: str | None, known: str) -> bool:
+    return not tracker.rule.from_values or (known != "unknown" and before in tracker.rule.from_values)
+
+
+def _document(
+    key: StateKey, state: DocumentState, states: Mapping[StateKey, DocumentState]
+) -> tuple[DocumentState, StateKey]:
+    """The state that counts for a document: under its new name while the old name's half of a rename is awaited."""
+    followed = {key}
+    while state.moved_to is not None:
+        key = msgspec.structs.replace(key, reference_name=state.moved_to)
+        if key in followed:
+            break
+        followed.add(key)
+        state = states[key]
+    return state, key
+
+
+def _milestone(
+    candidate: Candidate, tracker: str, id_: str, came_from: tuple[str | None, str], occurrence: int, context: Context
+) -> Milestone:
+    event, change = candidate.event, candidate.change
+    silent = event.origin.offset < context.published.get(event.origin[:2], 0)
+    return Milestone(
+        id=id_,
+        reference_type=event.document_type,
+        reference_name=event.reference_name,
+        track_field=change.track_field,
+        value=change.after or "",
+        milestone_tracker=tracker,
+        from_value=came_from[0],
+        from_value_known=came_from[1],
+        tracker_revision=context.revision,
+        occurrence=occurrence,
+        reached_at=event.reached_at,
+        recorded_at=context.recorded_at,
+        actor=event.actor,
+        source_identity=event.identity.text,
+        source_identity_kind=event.identity.kind,
+        origin_topic_id=event.origin.topic_id,
+        origin_partition=event.origin.partition,
+        origin_offset=event.origin.offset,
+        announce=True,
+        silent=silent,
+    )
+
+
+def _rename(
+    candidate: Candidate,
+    states: Mapping[StateKey, DocumentState],
+    aliases: Mapping[AliasKey, str],
+    result: Evaluation,
+) -> None:
+    """Both halves run this one move; whichever comes second only settles it."""
+    event, alias_key, other_key = candidate.event, alias_key_of(candidate.event), candidate.other_key
+    if alias_key is None or other_key is None:
+        return
+    half = "new" if event.kind is Kind.RENAMED_HERE else "old"
+    first_half = _first_half(alias_key, candidate, aliases, result)
+    if first_half == half and alias_key in aliases:
+        result.skipped["duplicate"] += 1
+        return
+    here, there = states[candidate.key], states[other_key]
+    if half == "new":
+        _arrive(candidate, here, there, second=first_half != half)
+    else:
+        _leave(event, here, there, second=first_half != half)
+    result.aliases[alias_key] = Alias(alias_key, event.reached_at, first_half, settled=first_half != half)
+    result.skipped[event.kind.value] += 1
+    result.changed[other_key] = there
+    _touch(candidate.key, here, event, result)
+
+
+def _first_half(alias_key: AliasKey, candidate: Candidate, aliases: Mapping[AliasKey, str], result: Evaluation) -> str:
+    """Which half of a rename was seen first: in the table, in this batch, or this one."""
+    if alias_key in aliases:
+        return aliases[alias_key]
+    seen = result.aliases.get(alias_key)
+    if seen is not None:
+        return seen.first_half
+    return "new" if candidate.event.kind is Kind.RENAMED_HERE else "old"
+
+
+def _arrive(candidate: Candidate, here: DocumentState, there: DocumentState, *, second: bool) -> None:
+    """The new name's half: the document goes on here, with the value that the row shows."""
+    if not second:
+        here.continue_from(there)
+        there.moved_to = candidate.event.reference_name
+    if candidate.change.after_known:
+        here.become(candidate.change.after, candidate.event)
+
+
+def _leave(event: ChangeEvent, here: DocumentState, there: DocumentState, *, second: bool) -> None:
+    """The old name's half: whatever carries that name from now on is another document."""
+    if not second:
+        there.continue_from(here)
+    here.end(event)
+    here.occurrences, here.moved_to = {}, None
+
+
+def _touch(key: StateKey, state: DocumentState, event: ChangeEvent, result: Evaluation) -> None:
+    state.remember(event)
+    result.changed[key] = state

@@ -1,0 +1,78 @@
+"""A change of a document, whatever format it came in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from enum import StrEnum
+
+import msgspec
+
+from consumer.core.records import DeadLetter, Origin
+
+
+class Kind(StrEnum):
+    """What happened to the document."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    SNAPSHOT = "snapshot"
+    DELETE = "delete"
+    RENAMED_AWAY = "renamed away"
+    RENAMED_HERE = "renamed here"
+
+
+class FieldChange(msgspec.Struct, frozen=True, gc=False):
+    """A tracked field before and after, as canonical text (None: empty).
+
+    `before_known`: the event itself said `before`. `after_known` is false only in a rename that leaves the column out.
+    """
+
+    track_field: str
+    before: str | None
+    before_known: bool
+    after: str | None
+    after_known: bool = True
+
+
+class SourceIdentity(msgspec.Struct, frozen=True, gc=False):
+    """What the source calls this change: unique together with the document.
+
+    `transaction` and `log` are set for binary logs without a total order: a gtid that a document knows from another
+    log is a change seen before (a fail-over). `renaming` is the same for both halves of one rename.
+    """
+
+    kind: str
+    text: str
+    transaction: str | None = None
+    log: str | None = None
+    renaming: str = ""
+
+
+class ChangeEvent(msgspec.Struct, frozen=True, gc=False):
+    """One change of one document of a tracked type, reduced to what trackers need.
+
+    `fields` holds those that changed or may have; for deletes and renames, all tracked fields.
+    Times are µs since the epoch (UTC); `identity_ms` is the time inside the milestone's id.
+    """
+
+    kind: Kind
+    document_type: str
+    reference_name: str
+    fields: tuple[FieldChange, ...]
+    reached_at: int
+    identity_ms: int
+    actor: str | None
+    identity: SourceIdentity
+    origin: Origin
+    other_name: str | None = None
+
+
+class Decoded(msgspec.Struct):
+    """What became of the records of a batch: events, poison, and the rest counted by kind."""
+
+    events: Sequence[ChangeEvent]
+    poison: Sequence[DeadLetter]
+    skipped: Counter[str]
+    absent: Counter[tuple[str, str]]
+    """Tracked columns that a changed record did not have: (document type, field)."""

@@ -1,0 +1,183 @@
+"""What is read from a partition, and how far: records, spans of offsets, the two watermarks."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence, Set
+
+    from consumer.errors import Poison
+
+
+class Record(Protocol):
+    """A consumed Kafka record; the client's own message object satisfies it, so nothing is copied."""
+
+    def topic(self) -> str | None: ...
+    def partition(self) -> int | None: ...
+    def offset(self) -> int | None: ...
+    def key(self) -> bytes | None: ...
+    def value(self) -> bytes | None: ...
+    def headers(self) -> object: ...
+    def timestamp(self) -> tuple[int, int]: ...
+
+
+class Partition(NamedTuple):
+    """A partition of a topic by name, as Kafka's clients address it."""
+
+    topic: str
+    partition: int
+
+
+class LastRecord(NamedTuple):
+    """Tells the log that was read from another one: offset, time stamp in ms, hash of key and value."""
+
+    offset: int
+    timestamp: int
+    hash: int
+
+
+class Origin(NamedTuple):
+    """Where a record stands. The topic's id, not its name: a topic made again is another one."""
+
+    topic_id: str
+    partition: int
+    offset: int
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """The verdict on a record that cannot be evaluated: origin and reason, no payload."""
+
+    origin: Origin
+    topic: str
+    error_class: str
+    message: str
+    field: str | None = None
+
+    @classmethod
+    def of(cls, error: Poison, origin: Origin, topic: str) -> DeadLetter:
+        """The verdict for an error."""
+        text = str(error).replace("\x00", "\\0").encode("utf-8", "replace").decode()[:1_000]
+        return cls(origin, topic, type(error).__name__, text, error.field)
+
+
+class Span(msgspec.Struct, frozen=True):
+    """What one batch does to one partition.
+
+    Offsets in `[published, next_offset)` are announced; those at or above `stored` are evaluated first.
+    `last` is the last record read, None where only the position moved on.
+    """
+
+    topic: str
+    topic_id: str
+    partition: int
+    stored: int
+    published: int
+    next_offset: int
+    last: LastRecord | None = None
+
+    @property
+    def stored_after(self) -> int:
+        """The watermark `stored` once the batch is committed; it never moves down."""
+        return max(self.stored, self.next_offset)
+
+    @property
+    def published_after(self) -> int:
+        """The watermark `published` once the batch is committed; it never moves down."""
+        return max(self.published, self.next_offset)
+
+    @property
+    def stored_before(self) -> range:
+        """The offsets that are announced but were stored by an earlier run: looked up, not evaluated again."""
+        return range(self.published, min(self.stored, self.next_offset))
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Records in the order they were consumed, and the span of each partition they are from.
+
+    `records` holds everything read in `[min(stored, published), next_offset)`. `group` is the consumer group's metadata
+    as it was right after these records were consumed: what is published later is fenced by it. `refused` holds the
+    verdict on a single record whose rows PostgreSQL will not take.
+    """
+
+    records: Sequence[Record]
+    spans: Mapping[Partition, Span]
+    group: object = None
+    refused: tuple[DeadLetter, ...] = ()
+
+    def to_store(self) -> dict[Partition, Span]:
+        """The spans in which something is still to be evaluated, or the position moves."""
+        return {key: span for key, span in self.spans.items() if span.next_offset > span.stored}
+
+    def to_publish(self) -> dict[Partition, Span]:
+        """The spans in which `published` moves."""
+        return {key: span for key, span in self.spans.items() if span.next_offset > span.published}
+
+    def origin(self, record: Record) -> Origin:
+        """Where a record of this batch stands."""
+        span = self.spans[partition_of(record)]
+        return Origin(span.topic_id, span.partition, offset_of(record))
+
+    def records_at(self, origins: Set[Origin]) -> dict[Origin, Record]:
+        """The records with these origins; those that the log no longer has are missing."""
+        offsets = {origin.offset for origin in origins}
+        found = {self.origin(record): record for record in self.records if offset_of(record) in offsets}
+        return {origin: record for origin, record in found.items() if origin in origins}
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """Two batches that do the same one after the other."""
+        middle = len(self.records) // 2
+        first, second = self.records[:middle], self.records[middle:]
+        early = {partition_of(record): record for record in first}
+        spans = {
+            key: msgspec.structs.replace(self.spans[key], next_offset=next_offset_of(r), last=fingerprint(r))
+            for key, r in early.items()
+        }
+        later = {
+            key: msgspec.structs.replace(span, stored=s.stored_after, published=s.published_after)
+            if (s := spans.get(key)) is not None
+            else span
+            for key, span in self.spans.items()
+        }
+        return Batch(first, spans, self.group), Batch(second, later, self.group)
+
+    def unevaluated(self) -> Sequence[Record]:
+        """The records at or above `stored`: those that have no verdict yet."""
+        if self.refused:
+            return ()
+        floors = {key: span.stored for key, span in self.spans.items() if span.published < span.stored}
+        if not floors:
+            return self.records
+        return [r for r in self.records if offset_of(r) >= floors.get(partition_of(r), 0)]
+
+
+def partition_of(record: Record) -> Partition:
+    """The partition a record was read from."""
+    return Partition(record.topic() or "", record.partition() or 0)
+
+
+def offset_of(record: Record) -> int:
+    """The offset a record was read at."""
+    return record.offset() or 0
+
+
+def next_offset_of(record: Record) -> int:
+    """The offset to commit once this record is done; the one place that adds 1."""
+    return offset_of(record) + 1
+
+
+def headers_of(record: Record) -> list[tuple[str, bytes]]:
+    """A record's headers in order; null values are left out."""
+    headers = cast("list[tuple[str, bytes | str | None]] | None", record.headers())
+    return [(name, v if isinstance(v, bytes) else v.encode()) for name, v in headers or () if v is not None]
+
+
+def fingerprint(record: Record) -> LastRecord:
+    """Offset, time stamp and a 64-bit hash (BLAKE2b of key and value) of a record."""
+    digest = blake2b(record.key() or b"", digest_size=8)
+    digest.update(b"\x00" if record.value() is None else b"\x01")
+    digest.update(record.value() or b"")
+    return LastRecord(offset_of(record), record.timestamp()[1], int.from_bytes(digest.digest(), "big", signed=True))

@@ -1,0 +1,89 @@
+"""Where a document stands in one field, and which changes of it were seen."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from consumer.core.events import ChangeEvent, SourceIdentity
+    from consumer.core.records import Origin
+
+REMEMBERED = 32
+"""Source identities kept of each document and field."""
+
+
+class DocumentState(msgspec.Struct, gc=False):
+    """A row of `document_state`. Times are µs since the epoch. Changed in place while one batch is evaluated.
+
+    `known` false: no change told the value yet. `moved_to`: the name the document goes on under, while only the
+    new name's half of a rename was seen.
+    """
+
+    known: bool = False
+    value: str | None = None
+    since: int | None = None
+    ended_at: int | None = None
+    occurrences: dict[str, int] = {}
+    recent: bytes = b""
+    recent_transactions: bytes = b""
+    moved_to: str | None = None
+    origin: Origin | None = None
+
+    def has_seen(self, event: ChangeEvent) -> bool:
+        """Whether this change moved the state before, or an equal or later record of its partition did."""
+        identity, origin = event.identity, self.origin
+        if origin is not None and origin[:2] == event.origin[:2] and event.origin.offset <= origin.offset:
+            return True
+        if _holds(self.recent, _token(identity.text), 8):
+            return True
+        return identity.transaction is not None and self._knows_from_another_log(identity)
+
+    def remember(self, event: ChangeEvent) -> None:
+        """Keeps the identity of a change, and that it was the last to move this state."""
+        identity = event.identity
+        self.recent = (_token(identity.text) + self.recent)[: 8 * REMEMBERED]
+        if identity.transaction is not None:
+            pair = _token(identity.transaction) + _token(identity.log or "")
+            self.recent_transactions = (pair + self.recent_transactions)[: 16 * REMEMBERED]
+        self.origin = event.origin
+
+    def become(self, value: str | None, event: ChangeEvent) -> None:
+        """Takes a value on; `since` stays where the value was the same."""
+        if not self.known or self.value != value or self.ended_at is not None:
+            self.since = event.reached_at
+        self.known, self.value, self.ended_at = True, value, None
+
+    def end(self, event: ChangeEvent) -> None:
+        """The document is gone under this name."""
+        self.known, self.value, self.since, self.ended_at = True, None, event.reached_at, event.reached_at
+
+    def continue_from(self, old: DocumentState) -> None:
+        """A renamed document goes on here: value, time, counts and what it has seen."""
+        self.known, self.value, self.since, self.ended_at = old.known, old.value, old.since, old.ended_at
+        self.occurrences = dict(old.occurrences)
+        self.recent = (self.recent + old.recent)[: 8 * REMEMBERED]
+        self.recent_transactions = (self.recent_transactions + old.recent_transactions)[: 16 * REMEMBERED]
+
+    def count(self, tracker: str) -> int:
+        """The next occurrence of a tracker for this document: 1, 2, …"""
+        self.occurrences = {**self.occurrences, tracker: self.occurrences.get(tracker, 0) + 1}
+        return self.occurrences[tracker]
+
+    def _knows_from_another_log(self, identity: SourceIdentity) -> bool:
+        pairs, transaction = self.recent_transactions, _token(identity.transaction or "")
+        logs = {pairs[at + 8 : at + 16] for at in range(0, len(pairs), 16) if pairs[at : at + 8] == transaction}
+        return bool(logs) and _token(identity.log or "") not in logs
+
+
+def _token(text: str) -> bytes:
+    return blake2b(text.encode(), digest_size=8).digest()
+
+
+def _holds(tokens: bytes, token: bytes, size: int) -> bool:
+    at = tokens.find(token)
+    while at != -1 and at % size:
+        at = tokens.find(token, at + 1)
+    return at != -1

@@ -1,0 +1,21 @@
+"""Fault points: places by name where a test may kill or freeze this process. Nothing happens unless one is named.
+
+`MILESTONES_FAULT=<point>:<n>:<deed>`: at the n-th time (from 1) that the point is reached, `kill` (SIGKILL) or `stop`
+(SIGSTOP) this very process. Points: polled, decoded, evaluated, inserted, stored, produced, offsets-sent.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from itertools import count
+
+_POINT, _, _REST = os.environ.get("MILESTONES_FAULT", "").partition(":")
+_NTH, _, _DEED = _REST.partition(":")
+_reached = count(1)
+
+
+def fault_point(name: str) -> None:
+    """Dies or freezes here if a test asked for it."""
+    if name == _POINT and next(_reached) == int(_NTH or 1):
+        os.kill(os.getpid(), signal.SIGSTOP if _DEED == "stop" else signal.SIGKILL)

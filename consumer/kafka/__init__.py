@@ -1,0 +1,1 @@
+"""Apache Kafka: source, publisher, topics. confluent-kafka stays in here."""

@@ -1,0 +1,185 @@
+"""The producer side: events, dead letters and offsets in one Kafka transaction, or with an idempotent producer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol, cast
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from consumer.core.milestones import Event
+from consumer.core.records import Batch
+from consumer.errors import Fatal, PublishDown
+from consumer.faults import fault_point
+from consumer.kafka.settings import made, producer_settings
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer
+
+_FENCED = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})
+_STOP = {
+    KafkaError.MSG_SIZE_TOO_LARGE: "raise max.message.bytes of the topic to at least the input topic's",
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "allow this user to WRITE to the topic",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "allow this user IDEMPOTENT_WRITE on the cluster",
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "allow this user to WRITE to transactional ids of this group",
+}
+_MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
+
+
+class Outbox(Protocol):
+    """What a publish transaction takes."""
+
+    def publish(self, topic: str, event: Event) -> None:
+        """Adds one event; it becomes visible when the transaction commits."""
+
+
+class Publisher:
+    """One worker's producer, made when it is first needed and thrown away when an outcome is unknown.
+
+    Args:
+        kafka: the user's settings.
+        transactional_id: gives the id for a new producer; None for at_least_once.
+        commit_offsets: for at_least_once, commits the group's offsets (sync) after every delivery succeeded.
+        timeout_s: how long one publish may take; below the transaction time-out.
+    """
+
+    def __init__(
+        self,
+        kafka: Mapping[str, object],
+        transactional_id: Callable[[], str] | None,
+        commit_offsets: Callable[[list[TopicPartition]], None],
+        timeout_s: float = 8.0,
+    ) -> None:
+        self._kafka = kafka
+        self._transactional_id = transactional_id
+        self._commit_offsets = commit_offsets
+        self._timeout_s = timeout_s
+        self._producer: Producer | None = None
+        self._producer_id = ""
+        self._failure: KafkaError | None = None
+        self._failed_topic = ""
+        self._deadline_s = 0.0
+
+    @contextmanager
+    def transaction(self, batch: Batch) -> Iterator[Outbox]:
+        """Publishes what the body adds, together with the batch's next offsets.
+
+        Raises:
+            PublishDown: aborted, or the outcome is unknown; nothing may be taken as published.
+            Fatal: Kafka will never take it; the message says what to change.
+        """
+        self._failure = None
+        self._deadline_s = time.monotonic() + self._timeout_s
+        try:
+            self._begin()
+            yield self
+            self._commit(batch)
+        except KafkaException as error:
+            raise self._given_up(cast("KafkaError", error.args[0])) from error
+        except BaseException:
+            self._discard()
+            raise
+
+    def publish(self, topic: str, event: Event) -> None:
+        """Adds one event to the open transaction."""
+        producer = self._producer
+        if producer is None:
+            raise PublishDown("there is no producer")
+        while True:
+            try:
+                headers = cast("list[tuple[str, str | bytes | None]]", event.headers)
+                producer.produce(topic, event.value, event.key, headers=headers)
+            except BufferError:
+                self._check_time("the send buffer stays full")
+                producer.poll(0.1)
+            else:
+                return
+
+    def _begin(self) -> None:
+        if self._transactional_id is None:
+            if self._producer is None:
+                self._producer = self._make(None)
+            return
+        producer_id = self._transactional_id()
+        if self._producer is None or producer_id != self._producer_id:
+            self._discard()
+            producer = self._make(producer_id)
+            producer.init_transactions(self._timeout_s)
+            self._producer, self._producer_id = producer, producer_id
+        self._producer.begin_transaction()
+
+    def _make(self, producer_id: str | None) -> Producer:
+        return made(Producer, {**producer_settings(self._kafka, producer_id), "on_delivery": self._on_delivery})
+
+    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
+        """Called for failed deliveries only."""
+        if error is not None and self._failure is None:
+            self._failure = error
+            self._failed_topic = message.topic() or ""
+
+    def _commit(self, batch: Batch) -> None:
+        producer = self._producer
+        if producer is None:
+            raise PublishDown("there is no producer")
+        offsets = [TopicPartition(s.topic, s.partition, s.published_after) for s in batch.to_publish().values()]
+        if self._transactional_id is None:
+            self._flush(producer)
+            self._commit_offsets(offsets)
+            return
+        group = cast("Consumer", batch.group)
+        fault_point("produced")
+        self._repeat(lambda left: producer.send_offsets_to_transaction(offsets, group, left))
+        fault_point("offsets-sent")
+        self._repeat(producer.commit_transaction)
+
+    def _flush(self, producer: Producer) -> None:
+        left = producer.flush(max(self._deadline_s - time.monotonic(), 0.0))
+        if self._failure is not None:
+            raise KafkaException(self._failure)
+        if left:
+            raise PublishDown(f"{left} events were not delivered in time")
+
+    def _repeat(self, call: Callable[[float], object]) -> None:
+        """The same call again while the client says that it may be repeated."""
+        while True:
+            left = self._deadline_s - time.monotonic()
+            try:
+                call(max(left, 0.1))
+            except KafkaException as error:
+                kafka_error = cast("KafkaError", error.args[0])
+                if not kafka_error.retriable() or kafka_error.txn_requires_abort() or left <= 0:
+                    raise
+            else:
+                return
+
+    def _given_up(self, error: KafkaError) -> PublishDown | Fatal:
+        """Aborts, or throws the producer away; what it was tells whether to try again."""
+        if error.txn_requires_abort() and self._producer is not None:
+            try:
+                self._producer.abort_transaction(2.0)
+            except KafkaException:
+                self._discard()
+        else:
+            self._discard()
+        cause = self._failure or error
+        if cause.code() in _STOP:
+            return Fatal(f"Kafka refused to write to {self._failed_topic or 'its topics'}: {_STOP[cause.code()]}")
+        if cause.code() in _MISSING:
+            return Fatal(f"topic {self._failed_topic} does not exist; create it, or set input.create_topics: true")
+        return PublishDown(f"publishing failed: {cause.str()}", fenced=error.code() in _FENCED)
+
+    def _check_time(self, what: str) -> None:
+        if time.monotonic() > self._deadline_s:
+            raise PublishDown(what)
+
+    def _discard(self) -> None:
+        """No KIP-890 in the client: after an unknown outcome only a new producer with the same id is safe."""
+        if self._producer is not None:
+            self._producer.purge()
+            self._producer = None
+
+    def close(self) -> None:
+        """Everything was committed or aborted before: nothing is left to send."""
+        self._discard()

@@ -1,0 +1,274 @@
+"""The consumer side: assignment, both watermarks of each partition, and batches of records."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from consumer.core.positions import Start, check_proof
+from consumer.core.records import Batch, LastRecord, Partition, Record, Span, fingerprint, next_offset_of, offset_of
+from consumer.errors import Fatal, PublishDown, Transient
+from consumer.kafka.settings import consumer_settings, made
+
+_CHUNK = 2_000
+_QUIET_S = 0.5
+_CALL_TIMEOUT_S = 10.0
+
+_STOP = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "allow this user to READ the topic",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "allow this user to READ the consumer group",
+    KafkaError.INCONSISTENT_GROUP_PROTOCOL: (
+        "another member of the group uses another assignor; stop it, or use another group.id"
+    ),
+    KafkaError._AUTHENTICATION: "check the credentials under `kafka:` in config.yaml",
+    KafkaError._FATAL: "see the client's message",
+}
+_READ_AGAIN = frozenset(
+    {
+        KafkaError.OFFSET_OUT_OF_RANGE,
+        KafkaError._AUTO_OFFSET_RESET,
+        KafkaError._MAX_POLL_EXCEEDED,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError.UNKNOWN_TOPIC_ID,
+    }
+)
+
+
+class _Reading:
+    """A partition that is being read. `proof`: the last stored record, still to be met and compared."""
+
+    __slots__ = ("end", "proof", "span")
+
+    def __init__(self, start: Start) -> None:
+        self.span = start.span
+        self.proof = start.proof
+        self.end = 0
+
+
+class Source:
+    """One member of the consumer group.
+
+    Partitions that were assigned wait in `waiting` until `start` tells where they go on. Callbacks only take notes:
+    one that raised would make the client drop the record it holds.
+    """
+
+    def __init__(self, kafka: Mapping[str, object], topic: str) -> None:
+        self._topic = topic
+        self._reading: dict[Partition, _Reading] = {}
+        self.waiting: set[Partition] = set()
+        self._read_again = ""
+        self._fatal = ""
+        self._last_record_s = 0.0
+        self._consumer = made(Consumer, {**consumer_settings(kafka), "error_cb": self._on_error})
+        self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+
+    @property
+    def assigned(self) -> set[Partition]:
+        """All partitions of this member, read or waiting."""
+        return self.waiting | self._reading.keys()
+
+    @property
+    def spans(self) -> Mapping[Partition, Span]:
+        """Both watermarks of the partitions that are being read."""
+        return {key: reading.span for key, reading in self._reading.items()}
+
+    def ends(self) -> dict[Partition, int]:
+        """The end of each partition that is being read, as the last fetch told it; asks nobody."""
+        ends = {}
+        for key in self._reading:
+            ends[key] = self._consumer.get_watermark_offsets(TopicPartition(key.topic, key.partition), cached=True)[1]
+        return ends
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        for partition in partitions:
+            partition.offset = OFFSET_END
+        consumer.incremental_assign(partitions)
+        consumer.pause(partitions)
+        self.waiting |= _keys(partitions)
+
+    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Nothing is in flight here: batches are committed before the next poll."""
+        self._forget(_keys(partitions))
+        consumer.incremental_unassign(partitions)
+
+    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._forget(_keys(partitions))
+        consumer.incremental_unassign(partitions)
+
+    def _on_error(self, error: KafkaError) -> None:
+        self._notice(error)
+
+    def _forget(self, keys: Iterable[Partition]) -> None:
+        for key in keys:
+            self._reading.pop(key, None)
+            self.waiting.discard(key)
+
+    def _notice(self, error: KafkaError) -> None:
+        code = error.code()
+        if code in _STOP:
+            self._fatal = f"Kafka: {error.str()}: {_STOP[code]}"
+        elif code in _READ_AGAIN:
+            self._read_again = error.str()
+
+    def committed(self, partitions: Iterable[Partition]) -> dict[Partition, int | None]:
+        """The group's committed offsets; None where Kafka has none. Waits for open transactions to end.
+
+        Raises:
+            Transient: no answer in time.
+        """
+        asked = [TopicPartition(key.topic, key.partition) for key in partitions]
+        try:
+            answers = self._consumer.committed(asked, timeout=_CALL_TIMEOUT_S)
+        except KafkaException as error:
+            raise PublishDown(f"Kafka did not tell the committed offsets: {error}") from error
+        for answer in answers:
+            if answer.error is not None:
+                raise PublishDown(f"Kafka did not tell the committed offset of {answer.topic}: {answer.error.str()}")
+        return {Partition(a.topic, a.partition): a.offset if a.offset >= 0 else None for a in answers}
+
+    def start(self, start: Start) -> None:
+        """Lets a waiting partition go on from where its watermarks say."""
+        key = Partition(start.span.topic, start.span.partition)
+        if key not in self.waiting:
+            return
+        place = TopicPartition(key.topic, key.partition, start.seek)
+        try:
+            self._consumer.seek(place)
+            self._consumer.resume([place])
+        except KafkaException as error:
+            raise Transient(f"{key.topic}-{key.partition} cannot be sought yet: {error}") from error
+        self.waiting.discard(key)
+        self._reading[key] = _Reading(start)
+
+    def commit(self, offsets: list[TopicPartition]) -> None:
+        """Commits offsets as the group's, for at_least_once; within a transaction the publisher does it.
+
+        Raises:
+            KafkaException: another member owns these partitions by now, or no answer came.
+        """
+        if offsets:
+            self._consumer.commit(offsets=offsets, asynchronous=False)
+
+    def restart(self) -> None:
+        """All partitions wait again: what was read and not committed is read once more."""
+        keys = set(self._reading)
+        self._consumer.pause([TopicPartition(key.topic, key.partition) for key in keys])
+        self._reading.clear()
+        self.waiting |= keys
+
+    def poll(self, max_records: int, max_bytes: int, timeout_s: float) -> Batch | None:
+        """The next records, up to a number and about a size; or, when it is quiet, the ends that were reached.
+
+        Raises:
+            Transient: the watermarks have to be read again.
+            Fatal: Kafka will not let this member go on.
+        """
+        records = self._consume(max_records, max_bytes, timeout_s)
+        if self._fatal:
+            raise Fatal(self._fatal)
+        if self._read_again:
+            reason, self._read_again = self._read_again, ""
+            raise Transient(reason)
+        now = time.monotonic()
+        if records:
+            self._last_record_s = now
+            spans = self._spans(records)
+        elif now - self._last_record_s > _QUIET_S:
+            spans = self._ends()
+        else:
+            return None
+        return Batch(records, spans, self._consumer.consumer_group_metadata()) if spans else None
+
+    def _consume(self, max_records: int, max_bytes: int, timeout_s: float) -> list[Record]:
+        records: list[Record] = []
+        size = 0
+        messages = self._consumer.consume(1, timeout_s)
+        while messages:
+            for message in messages:
+                if message.error() is None:
+                    size += len(message)
+                    self._take(message, records)
+                else:
+                    self._note(message)
+            if len(records) >= max_records or size >= max_bytes:
+                break
+            messages = self._consumer.consume(min(_CHUNK, max_records - len(records)), 0)
+        # Callbacks ran inside consume: what was taken before a partition was revoked is dropped.
+        return records if not self.waiting else [r for r in records if _key(r) in self._reading]
+
+    def _take(self, message: Message, records: list[Record]) -> None:
+        reading = self._reading.get((message.topic(), message.partition()))  # type: ignore[call-overload]
+        if reading is None:
+            return
+        if reading.proof is not None:
+            self._prove(message, reading)
+        offset = offset_of(message)
+        if offset >= reading.span.stored or offset >= reading.span.published:
+            records.append(message)
+
+    def _prove(self, message: Record, reading: _Reading) -> None:
+        proof = reading.proof
+        if proof is None or offset_of(message) < proof.offset:
+            return
+        reading.proof = None
+        if offset_of(message) == proof.offset:
+            try:
+                check_proof(f"{reading.span.topic}-{reading.span.partition}", proof, fingerprint(message))
+            except Fatal as error:
+                self._fatal = str(error)
+
+    def _note(self, message: Message) -> None:
+        error = message.error()
+        if error is None:
+            return
+        if error.code() == KafkaError._PARTITION_EOF:
+            reading = self._reading.get(_key(message))
+            if reading is not None:
+                reading.end = offset_of(message)
+        else:
+            self._notice(error)
+
+    def _spans(self, records: Sequence[Record]) -> dict[Partition, Span]:
+        last = {(record.topic(), record.partition()): record for record in records}
+        spans = {}
+        for record in last.values():
+            key = _key(record)
+            spans[key] = _moved(self._reading[key].span, next_offset_of(record), fingerprint(record))
+        return spans
+
+    def _ends(self) -> dict[Partition, Span]:
+        """Partitions read to their end whose position lags behind it: markers of transactions, removed records."""
+        return {
+            key: _moved(reading.span, reading.end, None)
+            for key, reading in self._reading.items()
+            if reading.end > min(reading.span.stored, reading.span.published)
+        }
+
+    def advance(self, batch: Batch) -> None:
+        """Both watermarks of the batch's partitions, once it is stored and published."""
+        for key, span in batch.spans.items():
+            reading = self._reading.get(key)
+            if reading is not None:
+                reading.span = Span(
+                    span.topic, span.topic_id, span.partition, span.stored_after, span.published_after, 0
+                )
+
+    def close(self) -> None:
+        """Leaves the group."""
+        self._consumer.close()
+
+
+def _moved(span: Span, next_offset: int, last: LastRecord | None) -> Span:
+    return Span(span.topic, span.topic_id, span.partition, span.stored, span.published, next_offset, last)
+
+
+def _key(record: Record) -> Partition:
+    return Partition(record.topic() or "", record.partition() or 0)
+
+
+def _keys(partitions: Iterable[TopicPartition]) -> set[Partition]:
+    return {Partition(partition.topic, partition.partition) for partition in partitions}

@@ -1,0 +1,98 @@
+"""All metrics, in one place. Labels are bounded: kinds, reasons, trackers, stages, topic and partition."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from consumer.batch import Verdicts
+from consumer.core.records import Batch, Partition, Span
+
+RECORDS = Counter("milestones_records", "Records that got a verdict or were passed over, by outcome.", ["outcome"])
+REACHED = Counter("milestones_reached", "Milestones stored, by tracker.", ["tracker"])
+PUBLISHED = Counter("milestones_published_events", "Events published: milestones and dead letters.")
+DEAD_LETTERS = Counter("milestones_dead_letters", "Records that could not be evaluated, by reason.", ["reason"])
+ABSENT = Counter("milestones_absent_columns", "Changes that lacked a tracked column.", ["document_type", "track_field"])
+RECOVERIES = Counter("milestones_recoveries", "Times the watermarks were read again, by cause.", ["cause"])
+STAGE = Histogram(
+    "milestones_batch_stage_seconds",
+    "Time a batch spent in a stage.",
+    ["stage"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+BATCH_RECORDS = Histogram(
+    "milestones_batch_records", "Records in a batch.", buckets=(1, 10, 100, 500, 1_000, 2_500, 5_000, 10_000, 50_000)
+)
+STORED_OFFSET = Gauge(
+    "milestones_stored_offset",
+    "Watermark `stored`: below it every record has its verdict.",
+    ["topic", "partition"],
+    multiprocess_mode="mostrecent",
+)
+PUBLISHED_OFFSET = Gauge(
+    "milestones_published_offset",
+    "Watermark `published`: below it every event is visible.",
+    ["topic", "partition"],
+    multiprocess_mode="mostrecent",
+)
+LAG = Gauge(
+    "milestones_lag_records",
+    "Records between `published` and the end of the partition.",
+    ["topic", "partition"],
+    multiprocess_mode="mostrecent",
+)
+NEWEST_RECORD_AGE = Gauge(
+    "milestones_newest_record_age_seconds",
+    "Age of the newest record when its batch was published.",
+    ["topic", "partition"],
+    multiprocess_mode="mostrecent",
+)
+READY = Gauge("milestones_worker_ready", "1 while a worker can store and publish.", multiprocess_mode="livemin")
+ALIVE = Gauge(
+    "milestones_worker_last_loop_timestamp_seconds",
+    "When a worker last went round its loop.",
+    multiprocess_mode="livemin",
+)
+
+
+@contextmanager
+def timed(stage: str) -> Iterator[None]:
+    """Observes how long the body takes, as one stage of a batch."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        STAGE.labels(stage).observe(time.perf_counter() - start)
+
+
+def observe_batch(batch: Batch, verdicts: Verdicts, published: int) -> None:
+    """Counts what a batch came to, once it is stored and published."""
+    BATCH_RECORDS.observe(len(batch.records))
+    PUBLISHED.inc(published)
+    for kind, count in verdicts.skipped.items():
+        RECORDS.labels(kind).inc(count)
+    for milestone in verdicts.milestones:
+        REACHED.labels(milestone.milestone_tracker).inc()
+    if verdicts.milestones:
+        RECORDS.labels("milestone").inc(len(verdicts.milestones))
+    for letter in verdicts.dead_letters:
+        DEAD_LETTERS.labels(letter.error_class).inc()
+    for (document_type, field), count in verdicts.absent.items():
+        ABSENT.labels(document_type, field).inc(count)
+    now = time.time()
+    for span in batch.spans.values():
+        if span.last is not None:
+            age = now - span.last.timestamp / 1000
+            NEWEST_RECORD_AGE.labels(span.topic, span.partition).set(max(age, 0.0))
+
+
+def observe_positions(spans: Mapping[Partition, Span], ends: Mapping[Partition, int]) -> None:
+    """Both watermarks and the lag of each partition that this worker reads."""
+    for key, span in spans.items():
+        STORED_OFFSET.labels(*key).set(span.stored)
+        PUBLISHED_OFFSET.labels(*key).set(span.published)
+        if ends.get(key, -1) >= 0:
+            LAG.labels(*key).set(max(ends[key] - span.published, 0))

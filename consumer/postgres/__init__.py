@@ -1,0 +1,1 @@
+"""PostgreSQL: connection, store, trackers, migrations. psycopg stays in here."""

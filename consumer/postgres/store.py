@@ -1,0 +1,200 @@
+"""The PostgreSQL side of the protocol: positions, store transactions, and what was stored but not yet published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+from consumer.core.milestones import Milestone
+from consumer.core.positions import StoredPosition
+from consumer.core.records import DeadLetter, LastRecord, Origin, Partition, Span
+from consumer.errors import MilestonesError, StoreDown, Superseded
+from consumer.faults import fault_point
+from consumer.postgres.blockers import end_blockers
+from consumer.postgres.connection import Connection, SessionLimits, connect, translated
+from consumer.postgres.migrate import check_schema
+from consumer.postgres.statements import statements
+from consumer.postgres.transaction import StoreTransaction
+
+_SQL = statements("store.sql")
+_SLOTS = 10_000
+_LOCK_NOT_AVAILABLE = "55P03"
+
+
+class Store:
+    """One worker's connection. Its slot, a session advisory lock of the group, is held as long as the connection.
+
+    Args:
+        dsn: connection string.
+        group: the consumer group; another group's positions are never moved.
+        session_timeout_s: Kafka's session time-out; locks are never held longer.
+    """
+
+    def __init__(self, dsn: str, group: str, session_timeout_s: float) -> None:
+        self._dsn = dsn
+        self._group = group
+        self._limits = SessionLimits(session_timeout_s)
+        self._connection: Connection | None = None
+        self._slot = 0
+
+    @property
+    def slot(self) -> int:
+        """The lowest number that no other worker of the group holds; it names the transactional id."""
+        self._open()
+        return self._slot
+
+    def _open(self) -> Connection:
+        """The connection, made anew if the last one broke.
+
+        Raises:
+            StoreDown: PostgreSQL is away.
+            Fatal: the schema is not this program's.
+        """
+        if self._connection is None or self._connection.closed:
+            connection = connect(self._dsn, self._limits)
+            try:
+                with translated():
+                    check_schema(connection)
+                    self._slot = _take_slot(connection, self._group, self._slot)
+                    connection.commit()
+            except MilestonesError:
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def close(self) -> None:
+        """Ends the session, and with it the slot."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def positions(self, topic: str, partitions: Sequence[int]) -> dict[int, StoredPosition]:
+        """The stored positions of those partitions that have one."""
+        with self._statement() as connection:
+            rows: list[Any] = connection.execute(
+                _SQL["read_positions"], {"topic": topic, "partitions": list(partitions)}
+            ).fetchall()
+        return {row[0]: _position(row) for row in rows}
+
+    def create_positions(self, spans: Sequence[Span]) -> None:
+        """Rows for partitions that are read for the first time."""
+        with self._statement() as connection:
+            connection.execute(
+                _SQL["create_positions"],
+                {
+                    "consumer_group": self._group,
+                    "topics": [s.topic for s in spans],
+                    "partitions": [s.partition for s in spans],
+                    "topic_ids": [s.topic_id for s in spans],
+                    "next_offsets": [s.stored for s in spans],
+                    "published_offsets": [s.published for s in spans],
+                },
+            )
+
+    @contextmanager
+    def transaction(self, spans: Mapping[Partition, Span]) -> Iterator[StoreTransaction]:
+        """A store transaction: the compare-and-set is its first statement, COMMIT its last.
+
+        Raises:
+            Superseded: another instance was here.
+            StoreDown: nothing is known to be committed; read `stored` again.
+            Refused: PostgreSQL will not take a value of this batch.
+        """
+        connection = self._open()
+        transaction = StoreTransaction(connection, self._group)
+        try:
+            with translated():
+                self._move(connection, transaction, spans)
+                yield transaction
+                fault_point("inserted")
+                connection.commit()
+        except BaseException:
+            self._roll_back(connection)
+            raise
+        fault_point("stored")
+
+    def _move(self, connection: Connection, transaction: StoreTransaction, spans: Mapping[Partition, Span]) -> None:
+        """The compare-and-set. Who blocks it is a former owner of these partitions, frozen: its session is ended."""
+        try:
+            transaction.move(spans)
+        except psycopg.Error as error:
+            if error.sqlstate != _LOCK_NOT_AVAILABLE:
+                raise
+            connection.rollback()
+            with end_blockers(self._dsn, connection.info.backend_pid):
+                transaction.move(spans)
+
+    def _roll_back(self, connection: Connection) -> None:
+        """A connection in doubt is closed: a COMMIT whose reply was lost is decided by reading `stored` again."""
+        try:
+            connection.rollback()
+        except psycopg.Error:
+            connection.close()
+
+    def stored_verdicts(self, spans: Mapping[Partition, Span]) -> tuple[list[Milestone], list[DeadLetter]]:
+        """What earlier runs stored for offsets that this batch announces.
+
+        Raises:
+            Superseded: the server does not hold what this worker remembers as stored.
+        """
+        todo = {key: span for key, span in spans.items() if span.stored_before}
+        if not todo:
+            return [], []
+        columns = _ranges(list(todo.values()))
+        with self._statement() as connection:
+            rows: list[Any] = connection.execute(_SQL["stored_milestones"], columns).fetchall()
+            letters: list[Any] = connection.execute(_SQL["stored_dead_letters"], columns).fetchall()
+        for topic, partition, next_offset, *_ in rows:
+            if next_offset != todo[Partition(topic, partition)].stored_after:
+                raise Superseded(f"PostgreSQL holds {topic}-{partition} up to {next_offset}, not what was stored")
+        return [_milestone(row[3:]) for row in rows if row[3] is not None], [_dead_letter(row) for row in letters]
+
+    @contextmanager
+    def _statement(self) -> Iterator[Connection]:
+        connection = self._open()
+        try:
+            with translated():
+                yield connection
+                connection.commit()
+        except BaseException:
+            self._roll_back(connection)
+            raise
+
+
+def _take_slot(connection: Connection, group: str, preferred: int) -> int:
+    """The slot held before if it is still free, so that its producer goes on; else the lowest free one."""
+    slots: list[int] = [preferred, *range(_SLOTS)]
+    for slot in slots:
+        row: Any = connection.execute("select pg_try_advisory_lock(hashtext(%s), %s)", (group, slot)).fetchone()
+        if row is not None and row[0]:
+            return slot
+    raise StoreDown(f"all {_SLOTS} slots of group {group} are taken")
+
+
+def _position(row: Any) -> StoredPosition:
+    _, topic_id, group, next_offset, published_offset, offset, timestamp, hash_ = row
+    last = None if offset is None else LastRecord(offset, timestamp, hash_)
+    return StoredPosition(topic_id, group, next_offset, published_offset, last)
+
+
+def _ranges(spans: Sequence[Span]) -> dict[str, object]:
+    return {
+        "topics": [s.topic for s in spans],
+        "topic_ids": [s.topic_id for s in spans],
+        "partitions": [s.partition for s in spans],
+        "first_offsets": [s.stored_before.start for s in spans],
+        "next_offsets": [s.stored_before.stop for s in spans],
+    }
+
+
+def _milestone(row: Any) -> Milestone:
+    return Milestone(**dict(zip(Milestone.__struct_fields__, row, strict=True)))
+
+
+def _dead_letter(row: Any) -> DeadLetter:
+    topic, topic_id, partition, offset, error_class, message, field = row
+    return DeadLetter(Origin(topic_id, partition, offset), topic, error_class, message, field)

@@ -1,0 +1,235 @@
+"""One store transaction: what a batch reads and writes between its compare-and-set and its COMMIT."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from consumer.core.evaluation import Alias, AliasKey, Evaluation
+from consumer.core.matching import StateKey
+from consumer.core.milestones import Milestone
+from consumer.core.records import DeadLetter, Origin, Partition, Span
+from consumer.core.states import DocumentState
+from consumer.errors import AlreadyRecorded, Superseded
+from consumer.faults import fault_point
+from consumer.postgres.connection import Connection
+from consumer.postgres.statements import statements
+
+_SQL = statements("store.sql")
+_decode_occurrences = msgspec.json.Decoder(dict[str, int]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class StoreTransaction:
+    """Steps in the order of the design; every one is a single statement for the whole batch.
+
+    `recorded_at` is the transaction's time in µs since the epoch.
+    """
+
+    def __init__(self, connection: Connection, group: str) -> None:
+        self._connection = connection
+        self._group = group
+        self.recorded_at = 0
+
+    def move(self, spans: Mapping[Partition, Span]) -> None:
+        """The compare-and-set.
+
+        Raises:
+            Superseded: a position is not where this worker left it.
+        """
+        moving = [span for _, span in sorted(spans.items())]
+        rows = self._connection.execute(
+            _SQL["move_positions"],
+            {
+                "consumer_group": self._group,
+                "topics": [s.topic for s in moving],
+                "partitions": [s.partition for s in moving],
+                "topic_ids": [s.topic_id for s in moving],
+                "stored": [s.stored for s in moving],
+                "new_offsets": [s.stored_after for s in moving],
+                "published_offsets": [s.published for s in moving],
+                "last_offsets": [_last(s)[0] for s in moving],
+                "last_timestamps": [_last(s)[1] for s in moving],
+                "last_hashes": [_last(s)[2] for s in moving],
+            },
+        ).fetchall()
+        if len(rows) != len(moving):
+            raise Superseded("another instance stored these partitions; its work counts")
+        self.recorded_at = int(str(rows[0][0])) if rows else 0
+
+    def trackers(self, known_revision: str) -> tuple[str, str] | None:
+        """Revision and trackers (JSON) in force, or None if they are those of `known_revision`."""
+        row = self._connection.execute(_SQL["current_trackers"], {"known_revision": known_revision}).fetchone()
+        if row is None or row[1] is None:
+            return None
+        return str(row[0]), str(row[1])
+
+    def record_revision_starts(self, revision: str, starts: Sequence[Origin]) -> None:
+        """Notes where each partition was first evaluated with a revision."""
+        if starts:
+            self._connection.execute(
+                _SQL["record_revision_starts"], {"revision": revision, **_origins(starts, "first_offsets")}
+            )
+
+    def document_states(self, keys: Iterable[StateKey]) -> dict[StateKey, DocumentState]:
+        """The states of documents, locked until COMMIT; those of documents never seen are new.
+
+        Names that a half-seen rename points to are followed.
+        """
+        states: dict[StateKey, DocumentState] = {}
+        wanted = sorted(set(keys))
+        while wanted:
+            states.update(self._lock(wanted))
+            targets = {
+                msgspec.structs.replace(key, reference_name=states[key].moved_to)
+                for key in wanted
+                if states[key].moved_to is not None
+            }
+            wanted = sorted(targets - states.keys())
+        return states
+
+    def _lock(self, keys: Sequence[StateKey]) -> dict[StateKey, DocumentState]:
+        columns = _key_columns(keys)
+        self._connection.execute(_SQL["add_missing_states"], columns)
+        rows: list[Any] = self._connection.execute(_SQL["lock_states"], columns, binary=True).fetchall()
+        return {StateKey(*row[:3]): _state(row[3:]) for row in rows}
+
+    def first_halves(self, keys: Sequence[AliasKey]) -> dict[AliasKey, str]:
+        """For renames seen before: the half that was seen first."""
+        if not keys:
+            return {}
+        rows: list[Any] = self._connection.execute(_SQL["known_aliases"], _alias_columns(keys)).fetchall()
+        return {AliasKey(*row[:4]): row[4] for row in rows}
+
+    def record(self, evaluation: Evaluation, dead_letters: Sequence[DeadLetter]) -> None:
+        """Writes what a batch gave.
+
+        Raises:
+            AlreadyRecorded: some milestones were not inserted; nothing of this transaction may be committed.
+        """
+        fault_point("evaluated")
+        if evaluation.milestones:
+            self._record_milestones(evaluation.milestones)
+        if evaluation.changed:
+            self._save_states(evaluation.changed)
+        if evaluation.aliases:
+            self._record_aliases(list(evaluation.aliases.values()))
+        if dead_letters:
+            self._record_dead_letters(dead_letters)
+
+    def _record_milestones(self, milestones: Sequence[Milestone]) -> None:
+        cursor = self._connection.execute(_SQL["record_milestones"], _milestone_columns(milestones))
+        if cursor.rowcount != len(milestones):
+            inserted = {str(row[0]) for row in cursor.fetchall()}
+            raise AlreadyRecorded(frozenset(m.id for m in milestones) - inserted)
+
+    def _save_states(self, states: Mapping[StateKey, DocumentState]) -> None:
+        changed = states.values()
+        nowhere = Origin("", 0, 0)
+        self._connection.execute(
+            _SQL["save_states"],
+            {
+                **_key_columns(states),
+                "knowns": [s.known for s in changed],
+                "values": [s.value for s in changed],
+                "since": [s.since for s in changed],
+                "ended_at": [s.ended_at for s in changed],
+                "occurrences": [_encode(s.occurrences).decode() for s in changed],
+                "recent": [s.recent for s in changed],
+                "recent_transactions": [s.recent_transactions for s in changed],
+                "moved_to": [s.moved_to for s in changed],
+                "origin_topic_ids": [(s.origin or nowhere).topic_id for s in changed],
+                "origin_partitions": [(s.origin or nowhere).partition for s in changed],
+                "origin_offsets": [(s.origin or nowhere).offset for s in changed],
+            },
+        )
+
+    def _record_aliases(self, aliases: Sequence[Alias]) -> None:
+        self._connection.execute(
+            _SQL["record_aliases"],
+            {
+                **_alias_columns([a.key for a in aliases]),
+                "renamed_at": [a.renamed_at for a in aliases],
+                "first_halves": [a.first_half for a in aliases],
+                "settled": [a.settled for a in aliases],
+            },
+        )
+
+    def _record_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        self._connection.execute(
+            _SQL["record_dead_letters"],
+            {
+                **_origins([letter.origin for letter in letters], "offsets"),
+                "error_classes": [letter.error_class for letter in letters],
+                "messages": [letter.message for letter in letters],
+                "fields": [letter.field for letter in letters],
+            },
+        )
+
+
+def _last(span: Span) -> tuple[int | None, int | None, int | None]:
+    """The last record, if this span is what brings `stored` there."""
+    if span.last is None or span.last.offset < span.stored:
+        return None, None, None
+    return span.last
+
+
+def _origins(origins: Sequence[Origin], offsets: str) -> dict[str, object]:
+    return {
+        "topic_ids": [o.topic_id for o in origins],
+        "partitions": [o.partition for o in origins],
+        offsets: [o.offset for o in origins],
+    }
+
+
+def _key_columns(keys: Iterable[StateKey]) -> dict[str, object]:
+    keys = list(keys)
+    return {
+        "types": [k.reference_type for k in keys],
+        "names": [k.reference_name for k in keys],
+        "fields": [k.track_field for k in keys],
+    }
+
+
+def _alias_columns(keys: Sequence[AliasKey]) -> dict[str, object]:
+    return {
+        "types": [k.reference_type for k in keys],
+        "old_names": [k.old_name for k in keys],
+        "new_names": [k.new_name for k in keys],
+        "identities": [k.source_identity for k in keys],
+    }
+
+
+def _state(row: Any) -> DocumentState:
+    known, value, since, ended_at, occurrences, recent, transactions, moved_to, topic_id, partition, offset = row
+    origin = Origin(topic_id, partition, offset) if topic_id else None
+    counts = {} if occurrences == "{}" else _decode_occurrences(occurrences)
+    return DocumentState(known, value, since, ended_at, counts, recent, transactions, moved_to, origin)
+
+
+def _milestone_columns(milestones: Sequence[Milestone]) -> dict[str, object]:
+    first = milestones[0]
+    return {
+        "revision": first.tracker_revision,
+        "recorded_at": first.recorded_at,
+        "ids": [m.id for m in milestones],
+        "types": [m.reference_type for m in milestones],
+        "names": [m.reference_name for m in milestones],
+        "fields": [m.track_field for m in milestones],
+        "values": [m.value for m in milestones],
+        "trackers": [m.milestone_tracker for m in milestones],
+        "from_values": [m.from_value for m in milestones],
+        "from_values_known": [m.from_value_known for m in milestones],
+        "occurrences": [m.occurrence for m in milestones],
+        "reached_at": [m.reached_at for m in milestones],
+        "actors": [m.actor for m in milestones],
+        "identities": [m.source_identity for m in milestones],
+        "identity_kinds": [m.source_identity_kind for m in milestones],
+        "origin_topic_ids": [m.origin_topic_id for m in milestones],
+        "origin_partitions": [m.origin_partition for m in milestones],
+        "origin_offsets": [m.origin_offset for m in milestones],
+        "announce": [m.announce for m in milestones],
+        "silent": [m.silent for m in milestones],
+    }

@@ -1,0 +1,79 @@
+"""`run --workers N`: one process each, restarted when one dies, stopped together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import structlog
+from prometheus_client import CollectorRegistry, multiprocess
+
+log = structlog.get_logger(__name__)
+
+_RESTART_PAUSE_S = 1.0
+
+
+class Supervisor:
+    """Runs `count` copies of a command.
+
+    A worker that was killed is started again. One that ends with an error of its own (exit 1 or 2) asks for a person:
+    the others drain and the supervisor ends with that code.
+    """
+
+    def __init__(self, command: Sequence[str], count: int) -> None:
+        self._command, self._count = command, count
+        self._folder = TemporaryDirectory(prefix="milestones-metrics-")
+        self._workers: list[subprocess.Popen[bytes]] = []
+        self._stopping = False
+        self.registry = CollectorRegistry()
+        multiprocess.MultiProcessCollector(self.registry, path=self._folder.name)  # type: ignore[no-untyped-call]
+
+    def run(self) -> int:
+        """Until all have ended; returns the exit code."""
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(sign, self._on_signal)
+        self._workers = [self._start() for _ in range(self._count)]
+        code = 0
+        while self._workers:
+            time.sleep(0.1)
+            for worker in list(self._workers):
+                code = self._look_after(worker) or code
+        return code
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": self._folder.name}
+        return subprocess.Popen(self._command, env=environment)
+
+    def _look_after(self, worker: subprocess.Popen[bytes]) -> int:
+        code = worker.poll()
+        if code is None:
+            return 0
+        self._workers.remove(worker)
+        multiprocess.mark_process_dead(worker.pid, self._folder.name)  # type: ignore[no-untyped-call]
+        if code < 0 and not self._stopping:
+            log.warning("worker was killed, starting another", pid=worker.pid, signal=-code)
+            time.sleep(_RESTART_PAUSE_S)
+            self._workers.append(self._start())
+            return 0
+        if code > 0:
+            self.stop(signal.SIGTERM)
+        return max(code, 0)
+
+    def _on_signal(self, number: int, _: object) -> None:
+        self.stop(signal.Signals(number))
+
+    def stop(self, sign: signal.Signals) -> None:
+        """Passes a signal on to every worker; a second one ends them at once."""
+        self._stopping = True
+        for worker in self._workers:
+            worker.send_signal(sign)
+
+    def close(self) -> None:
+        """Removes what the workers wrote for /metrics."""
+        if Path(self._folder.name).exists():
+            self._folder.cleanup()

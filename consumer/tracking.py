@@ -1,0 +1,74 @@
+"""The trackers that one worker matches with, and where each revision of them began."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from consumer.core.records import Origin, Partition, Span
+from consumer.core.trackers import DocumentType, Rules, Trackers, compile_rules, trackers_from_json
+from consumer.errors import ConfigError
+from consumer.ports import Decoder
+
+log = structlog.get_logger(__name__)
+
+
+class Tracking:
+    """Rules of the revision in force, and the decoder made for them.
+
+    Args:
+        trackers: those in force at the start.
+        documents: what config.yaml says of document types.
+        decoder_for: makes a decoder for rules.
+    """
+
+    def __init__(
+        self, trackers: Trackers, documents: Mapping[str, DocumentType], decoder_for: Callable[[Rules], Decoder]
+    ) -> None:
+        self._documents = documents
+        self._decoder_for = decoder_for
+        self._began: dict[tuple[str, int], str] = {}
+        self._refused = ""
+        self._take(trackers)
+
+    @property
+    def rules(self) -> Rules:
+        """The rules in force."""
+        return self._rules
+
+    @property
+    def decoder(self) -> Decoder:
+        """The decoder made for these rules."""
+        return self._decoder
+
+    def learn(self, revision: str, trackers: str) -> bool:
+        """Takes on a revision that the database has now; one that cannot be read leaves the old rules in force."""
+        if revision == self._refused:
+            return False
+        try:
+            self._take(trackers_from_json(revision, trackers))
+        except ConfigError as error:
+            self._refused = revision
+            log.error("trackers refused, the old ones stay in force", revision=revision, reason=str(error))
+            return False
+        log.info("trackers changed", revision=revision, fields=len(self._rules.by_field))
+        return True
+
+    def _take(self, trackers: Trackers) -> None:
+        self._rules = compile_rules(trackers, self._documents)
+        self._decoder = self._decoder_for(self._rules)
+
+    def starts(self, spans: Mapping[Partition, Span]) -> Sequence[Origin]:
+        """Where partitions are evaluated with this revision for the first time."""
+        revision = self._rules.revision
+        return [
+            Origin(span.topic_id, span.partition, span.stored)
+            for span in spans.values()
+            if self._began.get((span.topic_id, span.partition)) != revision
+        ]
+
+    def began(self, starts: Sequence[Origin]) -> None:
+        """Notes that these starts are committed."""
+        for topic_id, partition, _ in starts:
+            self._began[topic_id, partition] = self._rules.revision

@@ -1,0 +1,178 @@
+"""One worker: poll, batch, commit; and from any failure back to both watermarks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from consumer import metrics
+from consumer.assignment import Assignment
+from consumer.batch import Topics, Verdicts, publish_batch, store_batch
+from consumer.core.records import Batch, DeadLetter, Partition, Span
+from consumer.errors import Fatal, PublishDown, Refused, RefusedByDatabase, StoreDown, Transient
+from consumer.faults import fault_point
+from consumer.ports import Publisher, RulesInForce, Store
+
+log = structlog.get_logger(__name__)
+
+_FENCED_IN_A_ROW = 3
+_TOPIC_CHECK_S = 5.0
+_POSITIONS_S = 1.0
+_LONGEST_PAUSE_S = 5.0
+_SMALLEST_BATCH = 100
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How much a batch may hold, and how long a poll waits when nothing comes."""
+
+    records: int = 10_000
+    bytes: int = 32 << 20
+    poll_timeout_s: float = 0.1
+
+
+class Source(Protocol):
+    """The consumer, as the loop sees it."""
+
+    @property
+    def waiting(self) -> set[Partition]: ...
+    @property
+    def spans(self) -> Mapping[Partition, Span]: ...
+    def committed(self, partitions: list[Partition]) -> dict[Partition, int | None]: ...
+    def ends(self) -> Mapping[Partition, int]: ...
+    def poll(self, max_records: int, max_bytes: int, timeout_s: float) -> Batch | None: ...
+    def advance(self, batch: Batch) -> None: ...
+    def restart(self) -> None: ...
+
+
+class Worker:
+    """Runs until it is told to stop, or until all partitions reached `targets`.
+
+    Args:
+        targets: for `--until-end`, the end of each partition when the run began; None to go on for ever.
+        progress: called with the number of records of each batch that is stored and published.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        assignment: Assignment,
+        parts: tuple[RulesInForce, Store, Publisher, Topics],
+        limits: Limits,
+        targets: Mapping[Partition, int] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self._source, self._assignment = source, assignment
+        self._force, self._store, self._publisher, self._topics = parts
+        self._limits = limits
+        self._targets, self._progress = targets, progress
+        self._batch_records = limits.records
+        self._failures = self._fencings = 0
+        self._resume_at_s = self._check_at_s = self._observe_at_s = self._ask_at_s = 0.0
+        self.stopping = False
+
+    def run(self) -> None:
+        """The loop.
+
+        Raises:
+            Fatal: a person has to decide something; nothing is lost.
+        """
+        while not self.stopping and not self._done():
+            metrics.ALIVE.set_to_current_time()
+            try:
+                self._turn()
+            except Transient as error:
+                self._read_again(error)
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        if self._source.waiting and now >= self._resume_at_s:
+            self._resume_at_s = now + _POSITIONS_S
+            self._assignment.start_waiting()
+            self._failures = 0 if not self._source.waiting else self._failures
+        if now >= self._check_at_s:
+            self._check_at_s = now + _TOPIC_CHECK_S
+            self._assignment.check_topic()
+        with metrics.timed("consume"):
+            batch = self._source.poll(self._batch_records, self._limits.bytes, self._limits.poll_timeout_s)
+        if batch is not None:
+            fault_point("polled")
+            self._process(batch)
+        self._observe(now)
+
+    def _process(self, batch: Batch) -> None:
+        try:
+            with metrics.timed("store"):
+                verdicts = store_batch(batch, self._force, self._store)
+        except Refused as error:
+            self._split(batch, error)
+            return
+        with metrics.timed("publish"):
+            published = publish_batch(batch, verdicts, self._store, self._publisher, self._topics)
+        self._source.advance(batch)
+        self._succeeded(batch, verdicts, published)
+
+    def _split(self, batch: Batch, error: Refused) -> None:
+        """One record whose rows PostgreSQL refuses must not hold up the others: halves, until it stands alone."""
+        if len(batch.records) > 1:
+            for half in batch.halves():
+                self._process(half)
+            return
+        if not batch.records or batch.refused:
+            raise Fatal(f"PostgreSQL refuses what is no record's fault: {error}") from error
+        record = batch.records[0]
+        letter = DeadLetter.of(RefusedByDatabase(str(error)), batch.origin(record), record.topic() or "")
+        self._process(msgspec.structs.replace(batch, refused=(letter,)))
+
+    def _succeeded(self, batch: Batch, verdicts: Verdicts, published: int) -> None:
+        self._failures = self._fencings = 0
+        self._batch_records = min(self._batch_records * 2, self._limits.records)
+        metrics.READY.set(1)
+        metrics.observe_batch(batch, verdicts, published)
+        if self._progress is not None:
+            self._progress(len(batch.records))
+
+    def _read_again(self, error: Transient) -> None:
+        """Everything in memory is dropped; partitions wait, polling goes on, and both watermarks are read again."""
+        log.warning("reading both watermarks again", cause=type(error).__name__, reason=str(error))
+        metrics.RECOVERIES.labels(type(error).__name__).inc()
+        self._source.restart()
+        if isinstance(error, PublishDown):
+            self._batch_records = max(self._batch_records // 2, _SMALLEST_BATCH)
+            self._count_fencing(error)
+        if isinstance(error, StoreDown | PublishDown):
+            metrics.READY.set(0)
+        self._failures += 1
+        self._resume_at_s = time.monotonic() + min(0.05 * 2**self._failures, _LONGEST_PAUSE_S)
+
+    def _count_fencing(self, error: PublishDown) -> None:
+        self._fencings = self._fencings + 1 if error.fenced else 0
+        if self._fencings >= _FENCED_IN_A_ROW:
+            raise Fatal(
+                "another process uses this worker's transactional id: is a second deployment running with the same "
+                "group.id on another database? Stop it, or give one of them another processing.instance"
+            )
+
+    def _observe(self, now: float) -> None:
+        if now >= self._observe_at_s:
+            self._observe_at_s = now + _POSITIONS_S
+            metrics.observe_positions(self._source.spans, self._source.ends())
+            metrics.READY.set(0 if self._source.waiting else 1)
+
+    def _done(self) -> bool:
+        """Whether every partition was published up to the end it had at the start, by whichever worker."""
+        if self._targets is None or self._source.waiting or time.monotonic() < self._ask_at_s:
+            return False
+        spans = self._source.spans
+        elsewhere = [key for key in self._targets if key not in spans]
+        if any(spans[key].published < end for key, end in self._targets.items() if key in spans):
+            return False
+        self._ask_at_s = time.monotonic() + _POSITIONS_S / 2
+        try:
+            committed = self._source.committed(elsewhere) if elsewhere else {}
+        except Transient:
+            return False
+        return all((offset or 0) >= self._targets[key] for key, offset in committed.items())

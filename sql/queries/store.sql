@@ -1,0 +1,194 @@
+-- Everything that a worker says to PostgreSQL while it stores and publishes. One statement per step and batch.
+
+-- name: read_positions
+-- Both watermarks' PostgreSQL side, for partitions just assigned.
+select partition, topic_id, consumer_group, next_offset, published_offset, last_offset, last_timestamp, last_hash
+from stream_position
+where topic = %(topic)s and partition = any(%(partitions)s);
+
+-- name: create_positions
+-- A partition seen for the first time. Somebody else may have been here first: then theirs counts.
+insert into stream_position (topic, partition, topic_id, consumer_group, next_offset, published_offset)
+select topic, partition, topic_id, %(consumer_group)s, next_offset, published_offset
+from unnest(%(topics)s::text[], %(partitions)s::integer[], %(topic_ids)s::text[], %(next_offsets)s::bigint[],
+            %(published_offsets)s::bigint[]) as fresh (topic, partition, topic_id, next_offset, published_offset)
+on conflict (topic, partition) do nothing;
+
+-- name: move_positions
+-- The compare-and-set, always the first statement of a store transaction. Fewer rows than partitions: another instance
+-- was here. The locks are taken in order of partition.
+with held as (
+    select position.topic, position.partition, change.new_offset, change.published_offset,
+           change.last_offset, change.last_timestamp, change.last_hash
+    from stream_position position
+    join unnest(%(topics)s::text[], %(partitions)s::integer[], %(topic_ids)s::text[], %(stored)s::bigint[],
+                %(new_offsets)s::bigint[], %(published_offsets)s::bigint[], %(last_offsets)s::bigint[],
+                %(last_timestamps)s::bigint[], %(last_hashes)s::bigint[])
+        as change (topic, partition, topic_id, stored, new_offset, published_offset, last_offset, last_timestamp, last_hash)
+        on change.topic = position.topic and change.partition = position.partition
+    where position.topic_id = change.topic_id
+        and position.consumer_group = %(consumer_group)s
+        and position.next_offset = change.stored
+    order by position.topic, position.partition
+    for update of position
+)
+update stream_position
+set next_offset = held.new_offset,
+    published_offset = held.published_offset,
+    last_offset = coalesce(held.last_offset, stream_position.last_offset),
+    last_timestamp = coalesce(held.last_timestamp, stream_position.last_timestamp),
+    last_hash = coalesce(held.last_hash, stream_position.last_hash),
+    updated_at = now()
+from held
+where stream_position.topic = held.topic and stream_position.partition = held.partition
+returning (extract(epoch from now()) * 1000000)::bigint;
+
+-- name: current_trackers
+-- The revision in force; the trackers only when they are not the ones known.
+select revision::text, case when revision::text = %(known_revision)s then null else trackers::text end
+from tracker_revision
+order by number desc
+limit 1;
+
+-- name: record_revision_starts
+insert into tracker_revision_start (revision, topic_id, partition, first_offset)
+select %(revision)s::uuid, topic_id, partition, first_offset
+from unnest(%(topic_ids)s::text[], %(partitions)s::integer[], %(first_offsets)s::bigint[])
+    as start (topic_id, partition, first_offset)
+on conflict (revision, topic_id, partition) do nothing;
+
+-- name: add_missing_states
+-- Keys come sorted: all workers insert, and then lock, in one order.
+insert into document_state (reference_type, reference_name, track_field)
+select reference_type, reference_name, track_field
+from unnest(%(types)s::text[], %(names)s::text[], %(fields)s::text[]) as key (reference_type, reference_name, track_field)
+on conflict (reference_type, reference_name, track_field) do nothing;
+
+-- name: lock_states
+select state.reference_type, state.reference_name, state.track_field, state.known, state.value,
+       (extract(epoch from state.since) * 1000000)::bigint, (extract(epoch from state.ended_at) * 1000000)::bigint,
+       state.occurrences, state.recent, state.recent_transactions, state.moved_to,
+       state.origin_topic_id, state.origin_partition, state.origin_offset
+from document_state state
+join unnest(%(types)s::text[], %(names)s::text[], %(fields)s::text[]) as key (reference_type, reference_name, track_field)
+    on state.reference_type = key.reference_type
+    and state.reference_name = key.reference_name
+    and state.track_field = key.track_field
+order by state.reference_type, state.reference_name, state.track_field
+for update of state;
+
+-- name: save_states
+update document_state
+set known = state.known,
+    value = state.value,
+    since = timestamptz 'epoch' + state.since * interval '1 microsecond',
+    ended_at = timestamptz 'epoch' + state.ended_at * interval '1 microsecond',
+    occurrences = state.occurrences,
+    recent = state.recent,
+    recent_transactions = state.recent_transactions,
+    moved_to = state.moved_to,
+    origin_topic_id = state.origin_topic_id,
+    origin_partition = state.origin_partition,
+    origin_offset = state.origin_offset
+from unnest(%(types)s::text[], %(names)s::text[], %(fields)s::text[], %(knowns)s::boolean[], %(values)s::text[],
+            %(since)s::bigint[], %(ended_at)s::bigint[], %(occurrences)s::text[], %(recent)s::bytea[],
+            %(recent_transactions)s::bytea[], %(moved_to)s::text[], %(origin_topic_ids)s::text[],
+            %(origin_partitions)s::integer[], %(origin_offsets)s::bigint[])
+    as state (reference_type, reference_name, track_field, known, value, since, ended_at, occurrences, recent,
+              recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset)
+where document_state.reference_type = state.reference_type
+    and document_state.reference_name = state.reference_name
+    and document_state.track_field = state.track_field;
+
+-- name: known_aliases
+-- The renames of this batch that were seen before, with the half that was first.
+select alias.reference_type, alias.old_name, alias.new_name, alias.source_identity, alias.first_half
+from document_alias alias
+join unnest(%(types)s::text[], %(old_names)s::text[], %(new_names)s::text[], %(identities)s::text[])
+    as rename (reference_type, old_name, new_name, source_identity)
+    on alias.reference_type = rename.reference_type and alias.old_name = rename.old_name
+    and alias.new_name = rename.new_name and alias.source_identity = rename.source_identity;
+
+-- name: record_aliases
+insert into document_alias (reference_type, old_name, new_name, source_identity, renamed_at, first_half, settled)
+select reference_type, old_name, new_name, source_identity, timestamptz 'epoch' + renamed_at * interval '1 microsecond',
+       first_half, settled
+from unnest(%(types)s::text[], %(old_names)s::text[], %(new_names)s::text[], %(identities)s::text[],
+            %(renamed_at)s::bigint[], %(first_halves)s::text[], %(settled)s::boolean[])
+    as alias (reference_type, old_name, new_name, source_identity, renamed_at, first_half, settled)
+on conflict (reference_type, old_name, new_name, source_identity) do update set settled = true;
+
+-- name: record_milestones
+-- Returns what was really inserted. What somebody deleted by hand stays deleted.
+insert into milestone (id, reference_type, reference_name, track_field, value, milestone_tracker, from_value,
+                       from_value_known, tracker_revision, occurrence, reached_at, recorded_at, actor, source_identity,
+                       source_identity_kind, origin_topic_id, origin_partition, origin_offset, announce, silent)
+select id, reference_type, reference_name, track_field, value, milestone_tracker, from_value, from_value_known,
+       %(revision)s::uuid, occurrence, timestamptz 'epoch' + reached_at * interval '1 microsecond',
+       timestamptz 'epoch' + %(recorded_at)s * interval '1 microsecond', actor, source_identity, source_identity_kind,
+       origin_topic_id, origin_partition, origin_offset, announce, silent
+from unnest(%(ids)s::uuid[], %(types)s::text[], %(names)s::text[], %(fields)s::text[], %(values)s::text[],
+            %(trackers)s::text[], %(from_values)s::text[], %(from_values_known)s::text[], %(occurrences)s::integer[],
+            %(reached_at)s::bigint[], %(actors)s::text[], %(identities)s::text[], %(identity_kinds)s::text[],
+            %(origin_topic_ids)s::text[], %(origin_partitions)s::integer[], %(origin_offsets)s::bigint[],
+            %(announce)s::boolean[], %(silent)s::boolean[])
+    as reached (id, reference_type, reference_name, track_field, value, milestone_tracker, from_value, from_value_known,
+                occurrence, reached_at, actor, source_identity, source_identity_kind, origin_topic_id, origin_partition,
+                origin_offset, announce, silent)
+where not exists (select from deleted_milestone deleted where deleted.id = reached.id)
+on conflict (id) do nothing
+returning id::text;
+
+-- name: record_dead_letters
+insert into dead_letter (origin_topic_id, origin_partition, origin_offset, error_class, message, field)
+select topic_id, partition, "offset", error_class, message, field
+from unnest(%(topic_ids)s::text[], %(partitions)s::integer[], %(offsets)s::bigint[], %(error_classes)s::text[],
+            %(messages)s::text[], %(fields)s::text[])
+    as letter (topic_id, partition, "offset", error_class, message, field)
+on conflict (origin_topic_id, origin_partition, origin_offset) do nothing;
+
+-- name: stored_milestones
+-- What was stored for ranges of offsets whose events were not published yet. next_offset is read in the same statement:
+-- a server that lags behind what this worker stored must not be believed.
+select span.topic, span.partition, position.next_offset,
+       milestone.id::text, milestone.reference_type, milestone.reference_name, milestone.track_field, milestone.value,
+       milestone.milestone_tracker, milestone.from_value, milestone.from_value_known, milestone.tracker_revision::text,
+       milestone.occurrence, (extract(epoch from milestone.reached_at) * 1000000)::bigint,
+       (extract(epoch from milestone.recorded_at) * 1000000)::bigint, milestone.actor, milestone.source_identity,
+       milestone.source_identity_kind, milestone.origin_topic_id, milestone.origin_partition, milestone.origin_offset,
+       milestone.announce, milestone.silent
+from unnest(%(topics)s::text[], %(topic_ids)s::text[], %(partitions)s::integer[], %(first_offsets)s::bigint[],
+            %(next_offsets)s::bigint[]) as span (topic, topic_id, partition, first_offset, next_offset)
+left join stream_position position on position.topic = span.topic and position.partition = span.partition
+left join milestone
+    on milestone.origin_partition = span.partition
+    and milestone.origin_offset >= span.first_offset and milestone.origin_offset < span.next_offset
+    and milestone.origin_topic_id = span.topic_id
+    and milestone.announce and not milestone.silent
+order by span.topic, span.partition, milestone.origin_offset, milestone.id;
+
+-- name: stored_dead_letters
+select span.topic, letter.origin_topic_id, letter.origin_partition, letter.origin_offset, letter.error_class,
+       letter.message, letter.field
+from unnest(%(topics)s::text[], %(topic_ids)s::text[], %(partitions)s::integer[], %(first_offsets)s::bigint[],
+            %(next_offsets)s::bigint[]) as span (topic, topic_id, partition, first_offset, next_offset)
+join dead_letter letter
+    on letter.origin_topic_id = span.topic_id and letter.origin_partition = span.partition
+    and letter.origin_offset >= span.first_offset and letter.origin_offset < span.next_offset
+order by letter.origin_topic_id, letter.origin_partition, letter.origin_offset;
+
+-- name: take_over_positions
+-- `milestones take-over`: this database follows another topic id or consumer group from now on.
+update stream_position
+set topic_id = %(topic_id)s, consumer_group = %(consumer_group)s,
+    next_offset = case when topic_id = %(topic_id)s then next_offset else 0 end,
+    published_offset = case when topic_id = %(topic_id)s then published_offset else 0 end,
+    last_offset = null, last_timestamp = null, last_hash = null, updated_at = now()
+where topic = %(topic)s
+returning partition;
+
+-- name: positions_of_topic
+select partition, consumer_group, topic_id, next_offset, published_offset, updated_at
+from stream_position
+where topic = %(topic)s
+order by partition;

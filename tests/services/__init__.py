@@ -1,0 +1,63 @@
+"""Real servers for tests and the bench: an address that was given, else Docker, else the local form.
+
+Nothing here knows pytest: `bench/` uses the same servers. `tests/conftest.py` makes fixtures of them.
+
+    with closing(open_kafka()) as kafka, closing(open_postgres(durable=True)) as postgres:
+        kafka.create_topic("document-changes", partitions=4)
+        dsn = postgres.create_database()
+"""
+
+import os
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from tests.services.choice import Form, NoServerError, kafka_form, postgres_form, this_machine
+from tests.services.kafka import GivenKafka, KafkaService
+from tests.services.kafka.container import ContainerKafka
+from tests.services.kafka.local import LocalKafka
+from tests.services.postgres import GivenPostgres, PostgresService
+from tests.services.postgres.container import ContainerPostgres
+from tests.services.postgres.local import LocalPostgres
+
+__all__ = ["KafkaService", "NoServerError", "PostgresService", "open_kafka", "open_postgres"]
+
+_NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
+
+
+def open_kafka(*, private: bool = False, settings: Mapping[str, str] = _NO_SETTINGS) -> KafkaService:
+    """Start an Apache Kafka and return it serving.
+
+    `private`: a server of one's own, which may be killed; an address that was given is never taken for it.
+    `settings`: broker properties on top of the usual ones; a server that was given keeps its own.
+    Raises NoServerError where none can be had.
+    """
+    form, address = kafka_form(os.environ, this_machine(), private=private)
+    kafka: KafkaService
+    if form is Form.GIVEN:
+        kafka = GivenKafka(address)
+    else:
+        kafka = ContainerKafka(settings) if form is Form.DOCKER else LocalKafka(settings)
+    kafka.start()
+    return kafka
+
+
+def open_postgres(
+    *, private: bool = False, durable: bool = False, settings: Mapping[str, str] = _NO_SETTINGS
+) -> PostgresService:
+    """Start a PostgreSQL and return it serving.
+
+    `private`: a server of one's own, which may be killed; an address that was given is never taken for it.
+    `durable`: fsync stays on, as in production (the bench); without it only a crash of the machine loses commits.
+    `settings`: server parameters on top of the usual ones; a server that was given keeps its own.
+    Raises NoServerError where none can be had.
+    """
+    form, address = postgres_form(os.environ, this_machine(), private=private)
+    postgres: PostgresService
+    if form is Form.GIVEN:
+        postgres = GivenPostgres(address)
+    elif form is Form.DOCKER:
+        postgres = ContainerPostgres(settings, durable=durable)
+    else:
+        postgres = LocalPostgres(settings, durable=durable)
+    postgres.start()
+    return postgres

@@ -1,0 +1,84 @@
+"""Apache Kafka for the local form: its jars by Maven and an empty formatted log folder, once per checkout."""
+
+import base64
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+VERSION = "4.1.0"  # As in pom.xml beside this file, and as the image in docker-compose.yml.
+
+_POM = Path(__file__).with_name("pom.xml")
+_CACHE = Path(__file__).parents[3] / ".cache" / f"kafka-{VERSION}"
+_LIBS = _CACHE / "libs"
+_FORMATTED = _CACHE / "formatted"
+
+# The design's flags: a broker for tests is up in seconds, and peak speed does not matter to it.
+JAVA = ("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{_LIBS}/*")
+
+_FORMAT_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:9093
+listeners=PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093
+controller.listener.names=CONTROLLER
+log.dirs={log_dirs}
+"""
+
+
+def is_installed() -> bool:
+    """Whether the jars are in the checkout's cache, so that Maven is not needed."""
+    return _LIBS.is_dir()
+
+
+def install() -> None:
+    """Make sure that jars and formatted folder are in the cache. Raises RuntimeError with what failed."""
+    if not _LIBS.is_dir():
+        _in_place_of(_LIBS, _copy_jars)
+    if not _FORMATTED.is_dir():
+        _in_place_of(_FORMATTED, _format)
+
+
+def new_log_dirs(folder: Path) -> None:
+    """Fill `folder` as StorageTool would, with a cluster id of its own (saves a Java start for each broker)."""
+    shutil.copytree(_FORMATTED, folder)
+    meta = folder / "meta.properties"
+    kept = [line for line in meta.read_text().splitlines() if not line.startswith("cluster.id=")]
+    meta.write_text("\n".join([*kept, f"cluster.id={_random_id()}", ""]))
+
+
+def _copy_jars(folder: Path) -> None:
+    _run(["mvn", "-q", "-B", "-f", str(_POM), "dependency:copy-dependencies",
+          f"-DoutputDirectory={folder}", "-DincludeScope=runtime"])  # fmt: skip
+
+
+def _format(folder: Path) -> None:
+    with tempfile.NamedTemporaryFile("w", suffix=".properties") as properties:
+        properties.write(_FORMAT_PROPERTIES.format(log_dirs=folder))
+        properties.flush()
+        _run([*JAVA, "kafka.tools.StorageTool", "format", "-t", _random_id(), "-c", properties.name])
+
+
+def _in_place_of(target: Path, fill: Callable[[Path], None]) -> None:
+    """Fill a folder beside `target` and rename it: a run that was cut short leaves no half of it behind."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        fill(Path(folder) / target.name)
+        try:
+            (Path(folder) / target.name).rename(target)
+        except OSError:
+            if not target.is_dir():  # Else another run was first, and its folder is as good.
+                raise
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[:2])} … ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+
+
+def _random_id() -> str:
+    """As Kafka writes its ids: 16 bytes in URL-safe base64 without padding."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")

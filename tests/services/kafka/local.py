@@ -1,0 +1,72 @@
+"""Kafka as a Java process on loopback ports of its own: no Docker needed."""
+
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.services.kafka import BROKER_SETTINGS, KafkaService
+from tests.services.kafka.installation import JAVA, install, new_log_dirs
+from tests.services.server_process import LOOPBACK, ServerProcess, free_port
+
+
+class LocalKafka(KafkaService):
+    """One KRaft node, broker and controller, with its data in a temporary folder."""
+
+    can_fault = True
+
+    def __init__(self, settings: Mapping[str, str]):
+        install()
+        self._port = free_port()
+        self._folder = Path(tempfile.mkdtemp(prefix="milestones-kafka-"))
+        new_log_dirs(self._folder / "log")
+        properties = self._folder / "server.properties"
+        properties.write_text("".join(f"{key}={value}\n" for key, value in self._properties(settings).items()))
+        self._server = ServerProcess(
+            [*JAVA, "kafka.Kafka", str(properties)], log=self._folder / "server.log", shutdown=signal.SIGTERM
+        )
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return f"{LOOPBACK}:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        """The broker's process id, for signals that this class has no name for."""
+        return self._server.pid
+
+    def start(self) -> None:
+        self._server.start()
+        self._server.wait_until_serving(lambda: self._accepts() and self.answers(), timeout_s=60.0)
+
+    def stop(self) -> None:
+        self._server.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def kill(self) -> None:
+        self._server.kill()
+
+    def terminate(self) -> None:
+        self._server.terminate()
+
+    def _accepts(self) -> bool:
+        # A client made too early waits out its own reconnect backoff, longer than the broker takes.
+        with socket.socket() as probe:
+            return probe.connect_ex((LOOPBACK, self._port)) == 0
+
+    def _properties(self, settings: Mapping[str, str]) -> dict[str, str]:
+        controller = f"{LOOPBACK}:{free_port()}"
+        return {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@{controller}",
+            "listeners": f"PLAINTEXT://{self.bootstrap_servers},CONTROLLER://{controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers}",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "log.dirs": str(self._folder / "log"),
+            **BROKER_SETTINGS,
+            **settings,
+        }
