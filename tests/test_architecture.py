@@ -17,35 +17,33 @@ PACKAGE = REPOSITORY / "consumer"
 # Who knows whom, from the top down; a part also knows itself. A new part needs a line here.
 LAYERS: dict[str, set[str]] = {
     "__main__": {"cli"},
-    "cli": {"demo", "insight", "app", "worker", "config", "metrics", "kafka", "postgres", "core", "errors", "packaged"},
+    "cli": {"demo", "insight", "app", "supervisor", "probes", "worker", "config", "postgres", "core", "errors"},
     "demo": {"app", "worker", "config", "metrics", "kafka", "postgres", "formats", "core", "errors", "packaged"},
     "insight": {"postgres", "core", "errors", "packaged"},
     "app": {
-        "worker",
-        "batch",
-        "ports",
-        "config",
-        "metrics",
-        "kafka",
-        "postgres",
-        "formats",
-        "core",
-        "errors",
-        "packaged",
+        "worker", "assignment", "tracking", "batch", "ports", "config", "metrics", "faults",
+        "kafka", "postgres", "formats", "core", "errors",
     },
-    "worker": {"batch", "ports", "metrics", "kafka", "postgres", "formats", "core", "errors"},
+    "supervisor": set(),
+    "probes": {"errors"},
+    "worker": {"assignment", "batch", "ports", "metrics", "faults", "core", "errors"},
+    "assignment": {"core", "errors"},
+    "tracking": {"ports", "core", "errors"},
+    "metrics": {"batch", "core"},
     "batch": {"ports", "core", "errors"},  # Not even kafka and postgres: it knows them by what they promise.
     "ports": {"core", "errors"},
-    "kafka": {"metrics", "core", "errors", "packaged"},
-    "postgres": {"metrics", "core", "errors", "packaged"},
+    "kafka": {"core", "errors", "faults"},
+    "postgres": {"core", "errors", "faults", "packaged"},
     "formats": {"core", "errors"},
-    "config": {"core", "errors", "packaged"},
+    "config": {"config_file", "masking", "kafka", "core", "errors"},
+    "config_file": {"errors"},
     "core": {"errors"},
-    "metrics": set(),
     "errors": set(),
+    "faults": set(),
+    "masking": set(),
     "packaged": set(),
     "__init__": set(),
-}
+}  # fmt: skip
 
 # These libraries stay inside the parts named here.
 KEPT_INSIDE: dict[str, set[str]] = {
@@ -55,7 +53,7 @@ KEPT_INSIDE: dict[str, set[str]] = {
     "typer": {"cli"},
     "rich": {"cli", "demo"},
     "pydantic_settings": {"config"},
-    "prometheus_client": {"metrics"},
+    "prometheus_client": {"metrics", "probes", "supervisor", "cli"},
 }
 
 # Pure: the core gets time and settings as arguments, and neither reads, writes, waits nor logs.

@@ -1,0 +1,65 @@
+"""One worker of the real program on a topic, until its end. Prints one JSON line.
+
+The rate counts from the first record in hand to the last commit, as bench/raw.py counts.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+from prometheus_client import REGISTRY
+
+from bench.memory import peak_mb
+from consumer.app import prepare, topics_of, until_end_targets, worker_for
+from consumer.cli.output import set_up_logging
+from consumer.config import load
+
+
+class _Clock:
+    """When the first batch was in hand, and when the last was committed."""
+
+    def __init__(self) -> None:
+        self.records, self.first_s, self.last_s = 0, 0.0, 0.0
+
+    def __call__(self, records: int) -> None:
+        self.last_s = time.perf_counter()
+        if not self.records:
+            # The first batch took about as long as the stages say; consuming it is left out, as in raw.py.
+            self.first_s = self.last_s - sum(_stages().values())
+        self.records += records
+
+
+def _stages() -> dict[str, float]:
+    samples = [s for family in REGISTRY.collect() for s in family.samples if s.name.endswith("stage_seconds_sum")]
+    return {s.labels["stage"]: s.value for s in samples if s.labels["stage"] in ("store", "publish")}
+
+
+def main() -> None:
+    """Arguments: config file."""
+    set_up_logging()
+    settings = load(Path(sys.argv[1]))
+    topics = topics_of(settings)
+    prepare(settings, topics)
+    clock = _Clock()
+    with worker_for(settings, topics, targets=until_end_targets(settings, topics), progress=clock) as worker:
+        gc.freeze()
+        worker.run()
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    result = {
+        "rate": clock.records / (clock.last_s - clock.first_s),
+        "records": clock.records,
+        "cpu_s": usage.ru_utime + usage.ru_stime,
+        "peak_mb": peak_mb(),
+        "stages": {s.labels["stage"]: round(s.value, 3) for f in REGISTRY.collect() for s in f.samples
+                   if s.name.endswith("stage_seconds_sum")},
+    }  # fmt: skip
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""The limit: how fast this client consumes the topic and counts. Prints one JSON line."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+
+from confluent_kafka import Consumer
+
+from bench.memory import peak_mb
+
+
+def main() -> None:
+    """Arguments: bootstrap servers, topic, number of records."""
+    servers, topic, records = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    consumer = Consumer(
+        {
+            "bootstrap.servers": servers,
+            "group.id": f"raw-{time.time_ns()}",
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "queued.min.messages": 100_000,
+            "queued.max.messages.kbytes": 300_000,
+            "fetch.message.max.bytes": 4 << 20,
+            "fetch.max.bytes": 64 << 20,
+        }
+    )
+    consumer.subscribe([topic])
+    count, started_s = 0, 0.0
+    while count < records:
+        messages = consumer.consume(10_000, 0.2)
+        if messages and not count:
+            started_s = time.perf_counter()
+        count += len(messages)
+    seconds = time.perf_counter() - started_s
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    consumer.close()
+    print(json.dumps({"rate": count / seconds, "cpu_s": usage.ru_utime + usage.ru_stime, "peak_mb": peak_mb()}))
+
+
+if __name__ == "__main__":
+    main()
