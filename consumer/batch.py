@@ -22,7 +22,8 @@ import msgspec
 
 from consumer.core.dead_letters import dead_letter_event
 from consumer.core.evaluation import Context, alias_keys, evaluate
-from consumer.core.matching import match, state_keys
+from consumer.core.events import Decoded
+from consumer.core.matching import Candidate, match, state_keys
 from consumer.core.milestones import Event, Milestone, announcement
 from consumer.core.records import Batch, DeadLetter
 from consumer.errors import AlreadyRecorded
@@ -45,38 +46,52 @@ class Topics(msgspec.Struct, frozen=True):
     dead_letter: str
 
 
-def store_batch(batch: Batch, force: RulesInForce, store: Store) -> Verdicts:
-    """Evaluates the records that have no verdict yet and stores what they give, all or nothing."""
+class Read(msgspec.Struct, frozen=True):
+    """A batch, decoded and matched under one revision of the trackers: nothing is decided yet."""
+
+    batch: Batch
+    revision: str
+    decoded: Decoded
+    candidates: Sequence[Candidate]
+
+
+def read_batch(batch: Batch, force: RulesInForce) -> Read:
+    """Decodes and matches the records that have no verdict yet. Needs nobody: it runs while the last batch commits."""
+    rules = force.rules
+    decoded = force.decoder_for(rules).decode(batch)
+    return Read(batch, rules.revision, decoded, match(decoded.events, rules))
+
+
+def store_batch(read: Read, force: RulesInForce, store: Store) -> Verdicts:
+    """Evaluates what was read and stores what it gives, all or nothing."""
     recorded: frozenset[str] = frozenset()
     while True:
         try:
-            return _store(batch, force, store, recorded)
+            return _store(read, force, store, recorded)
         except AlreadyRecorded as again:
             recorded |= again.ids
 
 
-def _store(batch: Batch, force: RulesInForce, store: Store, recorded: frozenset[str]) -> Verdicts:
-    spans = batch.to_store()
+def _store(read: Read, force: RulesInForce, store: Store, recorded: frozenset[str]) -> Verdicts:
+    spans = read.batch.to_store()
     if not spans:
         return Verdicts()
-    decoded = force.decoder.decode(batch)
-    candidates = match(decoded.events, force.rules)
     with store.transaction(spans) as tx:  # compare-and-set first: a zombie stops here
-        trackers = tx.trackers(force.rules.revision)
+        trackers = tx.trackers(read.revision)
         if trackers is not None and force.learn(*trackers):
-            decoded = force.decoder.decode(batch)
-            candidates = match(decoded.events, force.rules)
-        starts = force.starts(spans)
-        tx.record_revision_starts(force.rules.revision, starts)
+            read = read_batch(read.batch, force)
+        starts = force.starts(read.revision, spans)
+        tx.record_revision_starts(read.revision, starts)
+        candidates = read.candidates
         states = tx.document_states(state_keys(candidates))
         first_halves = tx.first_halves(alias_keys(candidates))
         published = {(s.topic_id, s.partition): s.published for s in spans.values()}
-        context = Context(tx.recorded_at, force.rules.revision, published, recorded)
+        context = Context(tx.recorded_at, read.revision, published, recorded)
         reached = evaluate(candidates, states, first_halves, context)
-        poison = [*decoded.poison, *batch.refused]
+        poison = [*read.decoded.poison, *read.batch.refused]
         tx.record(reached, poison)
-    force.began(starts)
-    return Verdicts(reached.milestones, poison, decoded.skipped + reached.skipped, decoded.absent)
+    force.began(read.revision, starts)
+    return Verdicts(reached.milestones, poison, read.decoded.skipped + reached.skipped, read.decoded.absent)
 
 
 def publish_batch(batch: Batch, verdicts: Verdicts, store: Store, publisher: Publisher, topics: Topics) -> int:

@@ -84,15 +84,15 @@ def observe_batch(batch: Batch, verdicts: Verdicts, published: int) -> None:
         ABSENT.labels(document_type, field).inc(count)
     now = time.time()
     for span in batch.spans.values():
+        STORED_OFFSET.labels(span.topic, span.partition).set(span.stored_after)
+        PUBLISHED_OFFSET.labels(span.topic, span.partition).set(span.published_after)
         if span.last is not None:
             age = now - span.last.timestamp / 1000
             NEWEST_RECORD_AGE.labels(span.topic, span.partition).set(max(age, 0.0))
 
 
-def observe_positions(spans: Mapping[Partition, Span], ends: Mapping[Partition, int]) -> None:
-    """Both watermarks and the lag of each partition that this worker reads."""
+def observe_lag(spans: Mapping[Partition, Span], ends: Mapping[Partition, int]) -> None:
+    """How far each partition that this worker reads is behind its end."""
     for key, span in spans.items():
-        STORED_OFFSET.labels(*key).set(span.stored)
-        PUBLISHED_OFFSET.labels(*key).set(span.published)
         if ends.get(key, -1) >= 0:
             LAG.labels(*key).set(max(ends[key] - span.published, 0))

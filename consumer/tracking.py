@@ -27,48 +27,49 @@ class Tracking:
         self, trackers: Trackers, documents: Mapping[str, DocumentType], decoder_for: Callable[[Rules], Decoder]
     ) -> None:
         self._documents = documents
-        self._decoder_for = decoder_for
+        self._make_decoder = decoder_for
         self._began: dict[tuple[str, int], str] = {}
         self._refused = ""
-        self._take(trackers)
+        self._in_force = self._compiled(trackers)
 
     @property
     def rules(self) -> Rules:
         """The rules in force."""
-        return self._rules
+        return self._in_force[0]
 
-    @property
-    def decoder(self) -> Decoder:
-        """The decoder made for these rules."""
-        return self._decoder
+    def decoder_for(self, rules: Rules) -> Decoder:
+        """The decoder made for rules, which are those in force or were until just now."""
+        known, decoder = self._in_force
+        return decoder if rules is known else self._make_decoder(rules)
 
     def learn(self, revision: str, trackers: str) -> bool:
         """Takes on a revision that the database has now; one that cannot be read leaves the old rules in force."""
+        if revision == self.rules.revision:
+            return True
         if revision == self._refused:
             return False
         try:
-            self._take(trackers_from_json(revision, trackers))
+            self._in_force = self._compiled(trackers_from_json(revision, trackers))
         except ConfigError as error:
             self._refused = revision
             log.error("trackers refused, the old ones stay in force", revision=revision, reason=str(error))
             return False
-        log.info("trackers changed", revision=revision, fields=len(self._rules.by_field))
+        log.info("trackers changed", revision=revision, fields=len(self.rules.by_field))
         return True
 
-    def _take(self, trackers: Trackers) -> None:
-        self._rules = compile_rules(trackers, self._documents)
-        self._decoder = self._decoder_for(self._rules)
+    def _compiled(self, trackers: Trackers) -> tuple[Rules, Decoder]:
+        rules = compile_rules(trackers, self._documents)
+        return rules, self._make_decoder(rules)
 
-    def starts(self, spans: Mapping[Partition, Span]) -> Sequence[Origin]:
+    def starts(self, revision: str, spans: Mapping[Partition, Span]) -> Sequence[Origin]:
         """Where partitions are evaluated with this revision for the first time."""
-        revision = self._rules.revision
         return [
             Origin(span.topic_id, span.partition, span.stored)
             for span in spans.values()
             if self._began.get((span.topic_id, span.partition)) != revision
         ]
 
-    def began(self, starts: Sequence[Origin]) -> None:
+    def began(self, revision: str, starts: Sequence[Origin]) -> None:
         """Notes that these starts are committed."""
         for topic_id, partition, _ in starts:
-            self._began[topic_id, partition] = self._rules.revision
+            self._began[topic_id, partition] = revision

@@ -1,9 +1,14 @@
-"""One worker: poll, batch, commit; and from any failure back to both watermarks."""
+"""One worker: poll, batch, commit; and from any failure back to both watermarks.
+
+Two threads: the loop polls, decodes and matches batch n + 1 while the committer stores and publishes batch n. A batch
+is handed over only when the one before is committed; when one fails, what was read after it is dropped.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
 import msgspec
@@ -11,7 +16,7 @@ import structlog
 
 from consumer import metrics
 from consumer.assignment import Assignment
-from consumer.batch import Topics, Verdicts, publish_batch, store_batch
+from consumer.batch import Read, Topics, Verdicts, publish_batch, read_batch, store_batch
 from consumer.core.records import Batch, DeadLetter, Partition, Span
 from consumer.errors import Fatal, PublishDown, Refused, RefusedByDatabase, StoreDown, Transient
 from consumer.faults import fault_point
@@ -47,6 +52,8 @@ class Source(Protocol):
     def advance(self, batch: Batch) -> None: ...
     def restart(self) -> None: ...
 
+    before_revoke: Callable[[], None]
+
 
 class Worker:
     """Runs until it is told to stop, or until all partitions reached `targets`.
@@ -70,9 +77,12 @@ class Worker:
         self._limits = limits
         self._targets, self._progress = targets, progress
         self._batch_records = limits.records
+        self._committer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="committer")
+        self._in_flight: Future[None] | None = None
         self._failures = self._fencings = 0
         self._resume_at_s = self._check_at_s = self._observe_at_s = self._ask_at_s = 0.0
         self.stopping = False
+        source.before_revoke = self._settle
 
     def run(self) -> None:
         """The loop.
@@ -80,19 +90,26 @@ class Worker:
         Raises:
             Fatal: a person has to decide something; nothing is lost.
         """
-        while not self.stopping and not self._done():
-            metrics.ALIVE.set_to_current_time()
-            try:
-                self._turn()
-            except Transient as error:
-                self._read_again(error)
+        with self._committer:
+            while not self.stopping and not self._done():
+                metrics.ALIVE.set_to_current_time()
+                self._guarded(self._turn)
+            self._guarded(self._collect)
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Transient as error:
+            self._read_again(error)
 
     def _turn(self) -> None:
         now = time.monotonic()
+        if self._in_flight is not None and self._in_flight.done():
+            self._collect()
         if self._source.waiting and now >= self._resume_at_s:
             self._resume_at_s = now + _POSITIONS_S
+            self._collect()
             self._assignment.start_waiting()
-            self._failures = 0 if not self._source.waiting else self._failures
         if now >= self._check_at_s:
             self._check_at_s = now + _TOPIC_CHECK_S
             self._assignment.check_topic()
@@ -100,32 +117,49 @@ class Worker:
             batch = self._source.poll(self._batch_records, self._limits.bytes, self._limits.poll_timeout_s)
         if batch is not None:
             fault_point("polled")
-            self._process(batch)
+            self._hand_over(read_batch(batch, self._force))
         self._observe(now)
 
-    def _process(self, batch: Batch) -> None:
+    def _hand_over(self, read: Read) -> None:
+        """The batch before must be committed: if it failed, this one is dropped with it."""
+        self._collect()
+        self._source.advance(read.batch)
+        self._in_flight = self._committer.submit(self._commit, read)
+
+    def _collect(self) -> None:
+        """Waits for the batch in flight, and raises what it raised."""
+        in_flight, self._in_flight = self._in_flight, None
+        if in_flight is not None:
+            in_flight.result()
+
+    def _settle(self) -> None:
+        """Before partitions are given away the batch in flight ends, well or badly; `_collect` tells which."""
+        if self._in_flight is not None:
+            wait([self._in_flight])
+
+    def _commit(self, read: Read) -> None:
+        """Runs in the committer's thread: while PostgreSQL and Kafka answer, the loop reads the next batch."""
         try:
             with metrics.timed("store"):
-                verdicts = store_batch(batch, self._force, self._store)
+                verdicts = store_batch(read, self._force, self._store)
         except Refused as error:
-            self._split(batch, error)
+            self._split(read.batch, error)
             return
         with metrics.timed("publish"):
-            published = publish_batch(batch, verdicts, self._store, self._publisher, self._topics)
-        self._source.advance(batch)
-        self._succeeded(batch, verdicts, published)
+            published = publish_batch(read.batch, verdicts, self._store, self._publisher, self._topics)
+        self._succeeded(read.batch, verdicts, published)
 
     def _split(self, batch: Batch, error: Refused) -> None:
         """One record whose rows PostgreSQL refuses must not hold up the others: halves, until it stands alone."""
         if len(batch.records) > 1:
             for half in batch.halves():
-                self._process(half)
+                self._commit(read_batch(half, self._force))
             return
         if not batch.records or batch.refused:
             raise Fatal(f"PostgreSQL refuses what is no record's fault: {error}") from error
         record = batch.records[0]
         letter = DeadLetter.of(RefusedByDatabase(str(error)), batch.origin(record), record.topic() or "")
-        self._process(msgspec.structs.replace(batch, refused=(letter,)))
+        self._commit(read_batch(msgspec.structs.replace(batch, refused=(letter,)), self._force))
 
     def _succeeded(self, batch: Batch, verdicts: Verdicts, published: int) -> None:
         self._failures = self._fencings = 0
@@ -159,7 +193,7 @@ class Worker:
     def _observe(self, now: float) -> None:
         if now >= self._observe_at_s:
             self._observe_at_s = now + _POSITIONS_S
-            metrics.observe_positions(self._source.spans, self._source.ends())
+            metrics.observe_lag(self._source.spans, self._source.ends())
             metrics.READY.set(0 if self._source.waiting else 1)
 
     def _done(self) -> bool:
@@ -169,6 +203,9 @@ class Worker:
         spans = self._source.spans
         elsewhere = [key for key in self._targets if key not in spans]
         if any(spans[key].published < end for key, end in self._targets.items() if key in spans):
+            return False
+        self._guarded(self._collect)
+        if self._source.waiting:
             return False
         self._ask_at_s = time.monotonic() + _POSITIONS_S / 2
         try:

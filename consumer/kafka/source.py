@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -53,7 +53,8 @@ class Source:
     """One member of the consumer group.
 
     Partitions that were assigned wait in `waiting` until `start` tells where they go on. Callbacks only take notes:
-    one that raised would make the client drop the record it holds.
+    one that raised would make the client drop the record it holds. `before_revoke` is called before partitions are
+    given away; it must not raise either.
     """
 
     def __init__(self, kafka: Mapping[str, object], topic: str) -> None:
@@ -62,6 +63,8 @@ class Source:
         self.waiting: set[Partition] = set()
         self._read_again = ""
         self._fatal = ""
+        self._revoked = False
+        self.before_revoke: Callable[[], None] = _nothing
         self._last_record_s = 0.0
         self._consumer = made(Consumer, {**consumer_settings(kafka), "error_cb": self._on_error})
         self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
@@ -91,7 +94,8 @@ class Source:
         self.waiting |= _keys(partitions)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Nothing is in flight here: batches are committed before the next poll."""
+        """What is in flight is committed, or has failed, before the partitions are given away."""
+        self.before_revoke()
         self._forget(_keys(partitions))
         consumer.incremental_unassign(partitions)
 
@@ -106,6 +110,7 @@ class Source:
         for key in keys:
             self._reading.pop(key, None)
             self.waiting.discard(key)
+        self._revoked = True
 
     def _notice(self, error: KafkaError) -> None:
         code = error.code()
@@ -186,6 +191,7 @@ class Source:
     def _consume(self, max_records: int, max_bytes: int, timeout_s: float) -> list[Record]:
         records: list[Record] = []
         size = 0
+        self._revoked = False
         messages = self._consumer.consume(1, timeout_s)
         while messages:
             for message in messages:
@@ -198,7 +204,7 @@ class Source:
                 break
             messages = self._consumer.consume(min(_CHUNK, max_records - len(records)), 0)
         # Callbacks ran inside consume: what was taken before a partition was revoked is dropped.
-        return records if not self.waiting else [r for r in records if _key(r) in self._reading]
+        return [r for r in records if _key(r) in self._reading] if self._revoked else records
 
     def _take(self, message: Message, records: list[Record]) -> None:
         reading = self._reading.get((message.topic(), message.partition()))  # type: ignore[call-overload]
@@ -249,7 +255,7 @@ class Source:
         }
 
     def advance(self, batch: Batch) -> None:
-        """Both watermarks of the batch's partitions, once it is stored and published."""
+        """Moves both watermarks on: the batch is handed over. If it fails, `restart` takes them back."""
         for key, span in batch.spans.items():
             reading = self._reading.get(key)
             if reading is not None:
@@ -264,6 +270,10 @@ class Source:
 
 def _moved(span: Span, next_offset: int, last: LastRecord | None) -> Span:
     return Span(span.topic, span.topic_id, span.partition, span.stored, span.published, next_offset, last)
+
+
+def _nothing() -> None:
+    """Until a worker has something in flight."""
 
 
 def _key(record: Record) -> Partition:

@@ -1,0 +1,249 @@
+"""Worker processes with a configuration of their own: started, waited for, killed, frozen and continued."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, cast
+
+import psutil
+import psycopg
+import yaml
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from consumer.postgres.migrate import migrate
+from tests.processes.readings import Event, Row, assert_announced, assert_rows, ends, events, rows
+from tests.processes.truth import TRACKERS, Change, Reached
+from tests.services import KafkaService
+from tests.services.service import wait_until
+
+SESSION_TIMEOUT_MS: Final = 3_000
+_ROOT: Final = Path(__file__).parents[2]
+_DEADLINE_S: Final = 60.0
+
+
+class WorkerProcess:
+    """`milestones run` as a process; its log is a file."""
+
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        self._log = log
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "consumer", "run", *arguments],
+                env={**os.environ, **environment},
+                cwd=_ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """All that it printed."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended; a frozen one has not."""
+        return self._process.poll() is None
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether SIGSTOP holds it."""
+        return self.is_running and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
+
+    def children(self) -> list[int]:
+        """The workers that a supervisor started."""
+        return [child.pid for child in psutil.Process(self.pid).children() if child.status() != psutil.STATUS_ZOMBIE]
+
+    def freeze(self) -> None:
+        """SIGSTOP."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """SIGCONT."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._process.kill()
+        self._process.wait()
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def ended(self, timeout_s: float = _DEADLINE_S) -> int:
+        """The exit code, once it has ended by itself; negative is the signal that ended it."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the worker did not end within {timeout_s:g} s:\n{self.log[-4_000:]}") from None
+
+
+class Deployment:
+    """One input topic, one group, one database, and the workers that a test starts on them."""
+
+    def __init__(self, kafka: KafkaService, dsn: str, topic: str, folder: Path) -> None:
+        self.kafka, self.dsn, self.topic, self.folder = kafka, dsn, topic, folder
+        self.config: dict[str, Any] = {
+            "kafka": {
+                "bootstrap.servers": kafka.bootstrap_servers,
+                "group.id": f"{topic}-group",
+                "session.timeout.ms": SESSION_TIMEOUT_MS,
+                "heartbeat.interval.ms": 500,
+                "topic.metadata.refresh.interval.ms": 1_000,
+            },
+            "input": {"topic": topic, "create_topics": True},
+            "output": {"topic": f"{topic}-reached"},
+            "postgres": {"dsn": dsn},
+            "processing": {"max_batch_records": 50},
+            "trackers": list(TRACKERS),
+            "metrics": {"enabled": False},
+        }
+        self._workers: list[WorkerProcess] = []
+
+    @property
+    def admin(self) -> AdminClient:
+        """Kafka's tools."""
+        return AdminClient({"bootstrap.servers": self.kafka.bootstrap_servers, "log_level": 0})
+
+    @property
+    def group(self) -> str:
+        """The consumer group."""
+        return str(self.config["kafka"]["group.id"])
+
+    def create(self, partitions: int, **topic_config: str) -> None:
+        """The input topic and the tables."""
+        self.kafka.create_topic(self.topic, partitions, {"retention.ms": "-1", **topic_config})
+        migrate(self.dsn)
+
+    def feed(self, stream: Iterable[Change], place: Callable[[Change], Iterable[int]] | None = None) -> None:
+        """Sends changes to the partitions that `place` gives, else to that of their document."""
+        partitions = len(ends(self.kafka.bootstrap_servers, self.topic))
+        producer = self.producer()
+        for change in stream:
+            for partition in place(change) if place is not None else (change.partition(partitions),):
+                producer.produce(self.topic, change.value, change.key, partition, headers=change.headers)
+        assert producer.flush(60) == 0
+
+    def producer(self) -> Producer:
+        """A source's producer."""
+        servers = self.kafka.bootstrap_servers
+        settings = {"bootstrap.servers": servers, "linger.ms": 5, "message.max.bytes": 110_000_000, "log_level": 0}
+        return Producer({**settings, "queue.buffering.max.messages": 1_000_000})
+
+    def start(self, *arguments: str, fault: str = "") -> WorkerProcess:
+        """A worker; `fault` as in `consumer/faults.py`."""
+        number = len(self._workers)
+        path = self.folder / f"config-{number}.yaml"
+        path.write_text(yaml.safe_dump(self.config), encoding="utf-8")
+        worker = WorkerProcess(
+            ["--config", str(path), *arguments], {"MILESTONES_FAULT": fault}, self.folder / f"worker-{number}.log"
+        )
+        self._workers.append(worker)
+        return worker
+
+    def finish(self, *arguments: str) -> None:
+        """A worker works off what there is, and ends well."""
+        worker = self.start("--until-end", *arguments)
+        assert worker.ended() == 0, worker.log[-4_000:]
+
+    def wait(self, condition: Callable[[], bool], what: str, timeout_s: float = _DEADLINE_S) -> None:
+        """Until the condition holds; fails with what the workers logged."""
+        try:
+            wait_until(condition, timeout_s=timeout_s, what=what)
+        except TimeoutError as error:
+            raise AssertionError(f"{error}\n{self._logs()}") from error
+
+    def wait_until_published(self) -> None:
+        """Until both watermarks are at the ends that the input has now."""
+        goal = ends(self.kafka.bootstrap_servers, self.topic)
+        self.wait(lambda: self._is_published(goal), f"{goal} are published")
+
+    def _is_published(self, goal: Mapping[int, int]) -> bool:
+        stored, published = self.stored(), self.published()
+        return all(min(stored.get(key, 0), published.get(key, 0)) >= end for key, end in goal.items())
+
+    def stored(self) -> dict[int, int]:
+        """The watermark `stored` by partition."""
+        with psycopg.connect(self.dsn) as connection:
+            return dict(connection.execute("select partition, next_offset from stream_position").fetchall())
+
+    def published(self) -> dict[int, int]:
+        """The watermark `published` by partition."""
+        answer = self.admin.list_consumer_group_offsets(
+            [ConsumerGroupTopicPartitions(self.group)], request_timeout=10.0
+        )[self.group].result(10.0)
+        places = cast("list[TopicPartition]", answer.topic_partitions)
+        return {place.partition: place.offset for place in places if place.topic == self.topic}
+
+    def rewind_published(self, offsets: Mapping[int, int]) -> None:
+        """What kafka-consumer-groups.sh --reset-offsets does; needs an empty group."""
+        places = [TopicPartition(self.topic, partition, offset) for partition, offset in offsets.items()]
+        self.wait(lambda: self.members() == [], "the group is empty")
+        request = [ConsumerGroupTopicPartitions(self.group, places)]
+        self.admin.alter_consumer_group_offsets(request)[self.group].result(10.0)
+
+    def members(self) -> list[set[int]]:
+        """The partitions of each member of the group."""
+        answer = self.admin.describe_consumer_groups([self.group], request_timeout=10.0)[self.group].result(10.0)
+        return [{p.partition for p in member.assignment.topic_partitions} for member in answer.members]
+
+    def wait_for_members(self, count: int) -> None:
+        """Until the group has this many members, every partition has one of them, and each of them has some."""
+        partitions = set(ends(self.kafka.bootstrap_servers, self.topic))
+
+        def all_at_work() -> bool:
+            members = self.members()
+            return len(members) == count and all(members) and set().union(*members) == partitions
+
+        self.wait(all_at_work, f"{count} members share the partitions")
+
+    def drain(self) -> None:
+        """SIGTERM to all that run; each ends well."""
+        running = [worker for worker in self._workers if worker.is_running]
+        for worker in running:
+            worker.terminate()
+        for worker in running:
+            assert worker.ended() == 0, worker.log[-4_000:]
+
+    def rows(self) -> list[Row]:
+        """All milestones."""
+        return rows(self.dsn)
+
+    def events(self) -> list[Event]:
+        """All that was announced."""
+        return events(self.kafka.bootstrap_servers, f"{self.topic}-reached")
+
+    def dead_letters(self) -> list[Event]:
+        """All that could not be evaluated."""
+        return events(self.kafka.bootstrap_servers, f"{self.topic}.dead-letter")
+
+    def assert_exactly(self, expected: Sequence[Reached], *, in_order: bool = True) -> None:
+        """Rows and events are these milestones, each once."""
+        stored = self.rows()
+        assert_rows(stored, expected)
+        assert_announced(self.events(), stored, in_order=in_order)
+        assert self.dead_letters() == []
+
+    def close(self) -> None:
+        """Ends what still runs."""
+        for worker in self._workers:
+            if worker.is_running:
+                for child in worker.children():
+                    os.kill(child, signal.SIGKILL)
+                worker.kill()
+
+    def _logs(self) -> str:
+        return "\n".join(f"--- worker {at}\n{worker.log[-3_000:]}" for at, worker in enumerate(self._workers))
