@@ -48,6 +48,7 @@ def main() -> None:
     clock = _Clock()
     with worker_for(settings, topics, targets=until_end_targets(settings, topics), progress=clock) as worker:
         gc.freeze()
+        sys.setswitchinterval(float(__import__('os').environ.get('SWI','0.005')))
         worker.run()
     usage = resource.getrusage(resource.RUSAGE_SELF)
     result = {

@@ -14,6 +14,11 @@ from consumer.errors import ConfigError
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
+_PLAIN = re.compile(r"-?(?:0|[1-9][0-9]*)|true|false", re.IGNORECASE)
+"""What is a whole number or a boolean. YAML 1.1 also takes `no`, `007` and `10:30:00` for one: here they are text."""
+
+_WHOLE_OR_BOOLEAN = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:bool")
+
 Location = tuple[str | int, ...]
 
 
@@ -67,6 +72,8 @@ class _Reader:
             return self._mapping(node, location)
         if isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*location, at)) for at, item in enumerate(node.value)]
+        if node.tag in _WHOLE_OR_BOOLEAN and not _PLAIN.fullmatch(node.value):
+            return node.value
         value = self._scalars.construct_object(node, deep=True)
         return self._filled(value, location) if isinstance(value, str) else value
 
@@ -87,7 +94,7 @@ class _Reader:
         whole = _VARIABLE.fullmatch(text)
         filled = _VARIABLE.sub(lambda match: self._variable(match, location), text)
         # A whole value from a variable is typed as if it stood in the file: a port is a number.
-        return yaml.safe_load(filled) if whole and re.fullmatch(r"-?\d+|true|false", filled) else filled
+        return yaml.safe_load(filled) if whole and _PLAIN.fullmatch(filled) else filled
 
     def _variable(self, match: re.Match[str], location: Location) -> str:
         name, default = match[1], match[2]
@@ -95,12 +102,12 @@ class _Reader:
         if file:
             try:
                 return Path(file).read_text(encoding="utf-8").rstrip("\n")
-            except OSError as error:
+            except (OSError, UnicodeDecodeError) as error:
                 raise ConfigError(f"{self._place(location)}: {name}_FILE names {file}, which cannot be read") from error
         value = self._environment.get(name) or default
         if value is None:
             raise ConfigError(
-                f"{self._place(location)}: the variable {name} is not set; "
+                f"{self._place(location)}: the variable {name} is not set, or empty; "
                 f"set it (or {name}_FILE), or write ${{{name}:-default}}"
             )
         return value

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 
 MASK = "********"
-_URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]*(@)")
-_KEY_PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)", re.IGNORECASE)
+_IN_URL = re.compile(r"(://[^:/@]*:)[^@/]*(@)|([?&][^=&]*(?:password|secret)=)[^&]*", re.IGNORECASE)
+_IN_PAIRS = re.compile(
+    r"((?:password|secret)\s*=\s*)(?:'(?:[^'\\]|\\.)*'?|(?:[^\s\\]|\\.)+)", re.IGNORECASE | re.DOTALL
+)
 
 
 def masked_dsn(dsn: str) -> str:
-    """A connection string without its password, whichever way it is written."""
-    return _KEY_PASSWORD.sub(rf"\g<1>{MASK}", _URL_PASSWORD.sub(rf"\g<1>{MASK}\g<2>", dsn))
+    """A connection string without its passwords, whichever of libpq's two forms it is written in."""
+    if "://" in dsn.partition("=")[0]:
+        return _IN_URL.sub(lambda found: f"{found[1] or found[3]}{MASK}{found[2] or ''}", dsn)
+    return _IN_PAIRS.sub(rf"\g<1>{MASK}", dsn)

@@ -41,8 +41,9 @@ class Outbox(Protocol):
 
 
 class Publisher(Protocol):
-    """Kafka."""
+    """Kafka. `prepare` ends what a former life of this worker left open; before that nobody can tell `published`."""
 
+    def prepare(self) -> None: ...
     def transaction(self, batch: Batch) -> AbstractContextManager[Outbox]: ...
 
 
@@ -55,9 +56,8 @@ class Decoder(Protocol):
 class RulesInForce(Protocol):
     """The trackers that this worker matches with.
 
-    `learn` takes on a revision (id and JSON) and tells whether it is in force now; `starts` are the partitions of a batch that
-    were not stored with this revision before, `began`
-    notes that they now are.
+    `learn` takes on a revision (id and JSON) and tells whether it is in force now; `starts` are the partitions of a
+    batch that were not stored with this revision before, `began` notes that they now are.
     """
 
     @property

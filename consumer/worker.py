@@ -91,6 +91,8 @@ class Worker:
             Fatal: a person has to decide something; nothing is lost.
         """
         with self._committer:
+            # A killed predecessor's open transaction ends here; whoever asks for committed offsets would wait for it.
+            self._guarded(self._publisher.prepare)
             while not self.stopping and not self._done():
                 metrics.ALIVE.set_to_current_time()
                 self._guarded(self._turn)
@@ -109,6 +111,7 @@ class Worker:
         if self._source.waiting and now >= self._resume_at_s:
             self._resume_at_s = now + _POSITIONS_S
             self._collect()
+            self._publisher.prepare()
             self._assignment.start_waiting()
         if now >= self._check_at_s:
             self._check_at_s = now + _TOPIC_CHECK_S
@@ -175,7 +178,7 @@ class Worker:
         metrics.RECOVERIES.labels(type(error).__name__).inc()
         self._source.restart()
         if isinstance(error, PublishDown):
-            self._batch_records = max(self._batch_records // 2, _SMALLEST_BATCH)
+            self._batch_records = max(self._batch_records // 2, min(_SMALLEST_BATCH, self._limits.records))
             self._count_fencing(error)
         if isinstance(error, StoreDown | PublishDown):
             metrics.READY.set(0)

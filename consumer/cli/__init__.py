@@ -9,7 +9,7 @@ import typer
 
 from consumer import __version__
 from consumer.cli import check, demo, migrate, run, status, trackers
-from consumer.cli.output import errors
+from consumer.cli.output import say_error
 from consumer.errors import ConfigError, MilestonesError
 
 app = typer.Typer(
@@ -47,8 +47,8 @@ def main() -> None:
     try:
         app()
     except ConfigError as error:
-        errors.print(f"[bold red]config:[/] {error}", highlight=False, markup=True)
+        say_error("config", str(error))
         sys.exit(2)
     except MilestonesError as error:
-        errors.print(f"[bold red]stopped:[/] {error}", highlight=False, markup=True)
+        say_error("stopped", str(error))
         sys.exit(1)

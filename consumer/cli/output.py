@@ -39,6 +39,11 @@ def set_up_logging() -> None:
     )
 
 
+def say_error(kind: str, message: str) -> None:
+    """An error as it is written: brackets in it are no markup, and lines are not broken."""
+    errors.print(Text.assemble((f"{kind}:", "bold red"), " ", message), soft_wrap=True)
+
+
 def show_plan(plan: Plan, *, to: Console = console) -> None:
     """A plan as added, changed and removed trackers."""
     for sign, style, trackers in (
@@ -48,6 +53,6 @@ def show_plan(plan: Plan, *, to: Console = console) -> None:
     ):
         for tracker in trackers:
             line = f"{sign} {tracker.name}  ({tracker.document_type}.{tracker.track_field})"
-            to.print(Text(line, style=style))
+            to.print(Text(line, style=style), soft_wrap=True)
     counts = f"{len(plan.added)} added, {len(plan.changed)} changed, {len(plan.removed)} removed"
     to.print(f"trackers: {counts}, {plan.unchanged} unchanged", highlight=False)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console, show_plan
 from consumer.config import load, read_trackers
@@ -26,7 +27,8 @@ def list_trackers(config: ConfigOption = DEFAULT_CONFIG) -> None:
     for tracker in current_trackers(load(config).dsn).trackers:
         state = "[yellow]disabled[/]" if tracker.disabled else "[green]enabled[/]"
         values = ", ".join(tracker.rule.values) or "any"
-        table.add_row(tracker.name, tracker.document_type, tracker.track_field, values, tracker.managed_by, state)
+        written = (tracker.name, tracker.document_type, tracker.track_field, values, tracker.managed_by)
+        table.add_row(*map(Text, written), state)
     console.print(table)
 
 
@@ -37,7 +39,7 @@ def show(name: Name, config: ConfigOption = DEFAULT_CONFIG) -> None:
     if name not in trackers:
         raise ConfigError(f"there is no tracker {name!r}; there are: {', '.join(trackers) or 'none'}")
     for key, value in _facts(trackers[name]).items():
-        console.print(f"[bold]{key}[/]: {value}", highlight=False)
+        console.print(Text.assemble((key, "bold"), f": {value}"), soft_wrap=True)
 
 
 def _facts(tracker: Tracker) -> dict[str, object]:
@@ -72,21 +74,21 @@ def apply(
 def enable(name: Name, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Switch a tracker on."""
     set_disabled(load(config).dsn, name, disabled=False)
-    console.print(f"enabled {name}")
+    console.print(Text(f"enabled {name}"), soft_wrap=True)
 
 
 @app.command()
 def disable(name: Name, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Switch a tracker off; its milestones stay."""
     set_disabled(load(config).dsn, name, disabled=True)
-    console.print(f"disabled {name}")
+    console.print(Text(f"disabled {name}"), soft_wrap=True)
 
 
 @app.command()
 def remove(name: Name, config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Remove a tracker; its milestones stay."""
     remove_tracker(load(config).dsn, name)
-    console.print(f"removed {name}; its milestones stay")
+    console.print(Text(f"removed {name}; its milestones stay"), soft_wrap=True)
 
 
 @app.command("history")

@@ -43,9 +43,10 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Evaluation(msgspec.Struct):
-    """What a batch gave: milestones in order, renames, and the states that changed."""
+    """What a batch gave: milestones in order and their ids, renames, and the states that changed."""
 
     milestones: list[Milestone]
+    ids: set[str]
     aliases: dict[AliasKey, Alias]
     changed: dict[StateKey, DocumentState]
     skipped: Counter[str]
@@ -77,7 +78,7 @@ def evaluate(
     `states` holds every key of the candidates, the other names of renames, and what `moved_to` names; `aliases` says
     for the renames of this batch that were seen before which half was the first.
     """
-    result = Evaluation([], {}, {}, Counter())
+    result = Evaluation([], set(), {}, {}, Counter())
     for candidate in candidates:
         state = states[candidate.key]
         if state.has_seen(candidate.event):
@@ -112,7 +113,7 @@ def _change(
     event, change = candidate.event, candidate.change
     before, known = _before(candidate, state)
     ids = [milestone_id(t.name, candidate.key, event.identity.text, event.identity_ms) for t in candidate.trackers]
-    if not context.recorded.isdisjoint(ids):
+    if not (context.recorded.isdisjoint(ids) and result.ids.isdisjoint(ids)):
         result.skipped["duplicate"] += 1
         state.remember(event)
         result.changed[candidate.key] = state
@@ -123,6 +124,7 @@ def _change(
             if _comes_from(tracker, before, known):
                 occurrence = document.count(tracker.name)
                 result.milestones.append(_milestone(candidate, tracker.name, id_, (before, known), occurrence, context))
+                result.ids.add(id_)
                 result.changed[document_key] = document
     else:
         result.skipped["unchanged"] += 1
@@ -147,7 +149,7 @@ def _document(
     """The state that counts for a document: under its new name while the old name's half of a rename is awaited."""
     followed = {key}
     while state.moved_to is not None:
-        key = msgspec.structs.replace(key, reference_name=state.moved_to)
+        key = key._replace(reference_name=state.moved_to)
         if key in followed:
             break
         followed.add(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-class StateKey(msgspec.Struct, frozen=True, order=True, gc=False):
+class StateKey(NamedTuple):
     """A row of document_state. Sorts as PostgreSQL sorts it (collation "C")."""
 
     reference_type: str
@@ -24,14 +24,10 @@ class StateKey(msgspec.Struct, frozen=True, order=True, gc=False):
 class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A change of one field that touches its document's state, and the trackers whose values it meets."""
 
+    key: StateKey
     event: ChangeEvent
     change: FieldChange
     trackers: tuple[Tracker, ...]
-
-    @property
-    def key(self) -> StateKey:
-        """The document and field."""
-        return StateKey(self.event.document_type, self.event.reference_name, self.change.track_field)
 
     @property
     def other_key(self) -> StateKey | None:
@@ -44,7 +40,12 @@ def match(events: Iterable[ChangeEvent], rules: Rules) -> list[Candidate]:
     """The candidates among events, in the same order."""
     by_field = rules.by_field
     return [
-        Candidate(event, change, _reached(event, change, by_field.get((event.document_type, change.track_field), ())))
+        Candidate(
+            _key(event, change),
+            event,
+            change,
+            _reached(event, change, by_field.get((event.document_type, change.track_field), ())),
+        )
         for event in events
         for change in event.fields
     ]
@@ -54,6 +55,10 @@ def state_keys(candidates: Sequence[Candidate]) -> set[StateKey]:
     """The document states that candidates are decided by: both names of a rename."""
     keys = {candidate.key for candidate in candidates}
     return keys | {key for candidate in candidates if (key := candidate.other_key) is not None}
+
+
+def _key(event: ChangeEvent, change: FieldChange) -> StateKey:
+    return StateKey(event.document_type, event.reference_name, change.track_field)
 
 
 def _reached(event: ChangeEvent, change: FieldChange, trackers: tuple[Tracker, ...]) -> tuple[Tracker, ...]:

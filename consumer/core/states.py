@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -78,7 +79,9 @@ class DocumentState(msgspec.Struct, gc=False):
         return bool(logs) and _token(identity.log or "") not in logs
 
 
+@lru_cache(maxsize=10_000)
 def _token(text: str) -> bytes:
+    """Eight bytes for a text. Asked twice for each change: once before it is evaluated, once to remember it."""
     return blake2b(text.encode(), digest_size=8).digest()
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 import msgspec
 
-from consumer.core.values import ENCODINGS, TEXT, Encoding, canonical
+from consumer.core.values import ENCODINGS, TEXT, Encoding, Scalar, canonical
 from consumer.errors import BadValue, ConfigError
 
 OWN_DOCUMENT_TYPES = frozenset({"Milestone", "Milestone Tracker"})
@@ -64,12 +65,18 @@ def trackers_from_json(revision: str, text: str) -> Trackers:
     """The trackers of a revision, as the database recorded them.
 
     Raises:
-        ConfigError: a rule written by hand cannot be read, or two trackers contradict each other.
+        ConfigError: a rule written by hand cannot be read or followed, or two trackers contradict each other.
     """
     try:
         trackers = _decode_trackers(text)
     except msgspec.MsgspecError as error:
         raise ConfigError(f"milestone_tracker holds a rule that cannot be read: {error}; correct it there") from error
+    for tracker in trackers:
+        if tracker.rule.encoding is not None and tracker.rule.encoding not in ENCODINGS:
+            raise ConfigError(
+                f"milestone_tracker: {tracker.name!r} has the rule as: {tracker.rule.encoding}, which is not known; "
+                f"correct it there to one of {', '.join(ENCODINGS)}"
+            )
     check_together(trackers)
     return Trackers(revision, trackers)
 
@@ -164,16 +171,21 @@ def _texts(values: object, key: str, encoding: Encoding, place: str) -> tuple[st
         return ()
     if not isinstance(values, list):
         raise ConfigError(f"{place}: {key} is a list, not {values!r}")
-    number = encoding.name == "decimal"
+    reading = Encoding(encoding.name) if encoding.name in ("decimal", "boolean") else TEXT
     try:
-        texts = [
-            canonical(v if isinstance(v, bool) else str(v), Encoding("decimal") if number else TEXT) for v in values
-        ]
+        texts = [canonical(_scalar(value), reading) for value in values]
     except BadValue as error:
         raise ConfigError(f"{place}: {key}: {error}") from error
     if None in texts:
         raise ConfigError(f"{place}: {key}: an empty value is never reached; leave it out")
     return tuple(text for text in texts if text is not None)
+
+
+def _scalar(value: object) -> Scalar:
+    """What YAML read, as JSON would have it: `1.50` without quotes is a number."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    return Decimal(str(value)) if isinstance(value, float) else str(value)
 
 
 def _check(tracker: Tracker, place: str) -> None:

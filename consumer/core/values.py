@@ -49,7 +49,7 @@ def canonical(value: Scalar, encoding: Encoding = TEXT) -> str | None:
         return None
     try:
         return ENCODINGS[encoding.name](value, encoding)
-    except (ValueError, OverflowError, InvalidOperation, TypeError, binascii.Error) as error:
+    except (ValueError, OverflowError, InvalidOperation, TypeError, KeyError, binascii.Error) as error:
         raise BadValue(f"{_shown(value)} is not a value of encoding {encoding.name!r}") from error
 
 
@@ -114,6 +114,9 @@ def _boolean(value: Scalar, _: Encoding) -> str:
 
 def _integer(value: Scalar) -> int:
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise ValueError("not a whole number")
+    # int() of 1e999999999 would fill the memory, and of 1.9 would be 1.
+    if isinstance(value, Decimal) and (value.adjusted() > LONGEST_NUMBER or value != value.to_integral_value()):
         raise ValueError("not a whole number")
     return int(value)
 

@@ -6,8 +6,9 @@ and of Kafka Connect's logical types.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 import msgspec
 from msgspec import Raw
@@ -36,6 +37,7 @@ _SEMANTIC_TYPES: Mapping[str, str] = {
 
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_any = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
 
 
 def scalar(raw: Raw) -> Scalar:
@@ -58,7 +60,10 @@ def scalar(raw: Raw) -> Scalar:
         return {b"t": True, b"f": False}.get(first)
     if len(text) > LONGEST_NUMBER:
         raise BadValue(f"a number of more than {LONGEST_NUMBER:,} digits")
-    return Decimal(text.decode())
+    try:
+        return Decimal(text.decode())
+    except InvalidOperation as error:
+        raise BadValue(f"a number of more than {LONGEST_NUMBER:,} digits") from error
 
 
 def canonical_json(raw: Raw, field: str, encoding: Encoding = TEXT) -> str | None:
@@ -88,10 +93,10 @@ def key_text(key: bytes | None, columns: Sequence[str] = ()) -> str:
     Several key columns are joined with `|` in the key's order; `columns` picks some.
 
     Raises:
-        MissingKey: there is no key, or it lacks the columns.
+        MissingKey: there is no key, it is empty, or it lacks the columns.
         MalformedRecord: neither JSON nor text.
     """
-    if key is None:
+    if not key:
         raise MissingKey("the record has no key; set documents.<type>.key to the columns that name the document")
     try:
         decoded = _decode_any(key)
@@ -122,7 +127,17 @@ def _joined(values: Sequence[object]) -> str:
 
 
 def _decode_key_value(value: object) -> str | None:
-    return canonical_json(Raw(msgspec.json.encode(value)), "key")
+    if isinstance(value, str):
+        return storable(value or None, "key")
+    return canonical_json(Raw(_encode(value)), "key")
+
+
+def placeholders(unavailable: str) -> tuple[Raw, ...]:
+    """The JSON of Debezium's placeholder for a column it did not see: as text, bytes, hstore, and arrays of these."""
+    as_bytes = unavailable.encode()
+    as_map = {unavailable: unavailable}
+    texts: list[object] = [unavailable, b64encode(as_bytes).decode(), as_bytes.hex(), _encode(as_map).decode()]
+    return tuple(Raw(_encode(form)) for form in (*texts, *([text] for text in texts), as_map, list(as_bytes)))
 
 
 class _Field(msgspec.Struct):
@@ -136,11 +151,11 @@ class SchemaReader:
     """Column encodings from the schema that JsonConverter writes beside a payload; each schema is read once."""
 
     def __init__(self) -> None:
-        self._decode = msgspec.json.Decoder(_Field).decode
+        self._decode = msgspec.json.Decoder(_Field | None).decode
         self._known: dict[bytes, Mapping[str, Encoding]] = {}
 
     def encodings(self, schema: Raw) -> Mapping[str, Encoding]:
-        """Column to encoding, for the columns of `after` (or `before`) that have a semantic type."""
+        """Column to encoding, for the columns of `after` (or `before`) with a semantic type; none for a null schema."""
         text = bytes(schema)
         known = self._known.get(text)
         if known is None:
@@ -151,7 +166,7 @@ class SchemaReader:
 
     def _read(self, text: bytes) -> Mapping[str, Encoding]:
         try:
-            envelope = self._decode(text)
+            envelope = self._decode(text) or _Field()
         except (msgspec.DecodeError, RecursionError) as error:
             raise MalformedRecord(f"the schema beside the payload cannot be read: {error}") from error
         rows = [field for field in envelope.fields if field.field in ("after", "before")]
@@ -165,4 +180,4 @@ class SchemaReader:
 
 def _scale(column: _Field) -> int | None:
     scale = column.parameters.get("scale", "")
-    return int(scale) if scale.lstrip("-").isdigit() else None
+    return int(scale) if scale.removeprefix("-").isdecimal() else None

@@ -17,7 +17,7 @@ from consumer.core.records import Batch, DeadLetter, Record, headers_of
 from consumer.core.trackers import OWN_TABLES, DocumentPlan, Rules
 from consumer.core.values import TEXT, UNAVAILABLE, Encoding
 from consumer.errors import BadValue, MalformedRecord, MissingKey, Poison, UnknownOperation
-from consumer.formats.connect_json import SchemaReader, canonical_json, key_text, storable
+from consumer.formats.connect_json import SchemaReader, canonical_json, key_text, placeholders, storable
 from consumer.formats.source_block import Source, Transaction, identity_of
 
 LONGEST_REFERENCE_NAME = 1_000
@@ -65,12 +65,31 @@ class RowReader:
             gc=False,
         )
         self._decode: Callable[[Raw], Row] = msgspec.json.Decoder(row | None).decode
-        self._unavailable = Raw(msgspec.json.encode(unavailable))
+        self._unavailable = placeholders(unavailable)
+        self._tracked_attributes = tuple(self._attributes[f.name] for f in plan.fields)
         self.tracked = tuple((f.name, self._attributes[f.name], f.encoding) for f in plan.fields)
 
-    def read(self, raw: Raw) -> Row:
-        """A struct with one attribute a column, or None for a null row."""
-        return self._decode(raw)
+    def rows(self, envelope: Envelope) -> tuple[Row, Row]:
+        """The rows before and after.
+
+        Raises:
+            MalformedRecord: a row is no object, or `after` is missing where there must be one.
+        """
+        try:
+            before, after = self._decode(envelope.before), self._decode(envelope.after)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise MalformedRecord(f"a row cannot be read: {error}") from error
+        if after is None and envelope.op != "d":
+            raise MalformedRecord(f"op {envelope.op} without `after`", "after")
+        return before, after
+
+    def unchanged(self, before: Row, after: Row) -> bool:
+        """Whether every tracked column is there and byte for byte the same: most updates end here."""
+        for attribute in self._tracked_attributes:
+            new = getattr(after, attribute)
+            if new is UNSET or new != getattr(before, attribute):
+                return False
+        return True
 
     def column(self, row: Row, name: str) -> Raw | None:
         """A column of a row; None if the row, or the column in it, is absent or not available."""
@@ -78,7 +97,7 @@ class RowReader:
 
     def available(self, raw: Raw | UnsetType) -> Raw | None:
         """The value, unless it is absent or Debezium's placeholder for a column it did not see."""
-        return None if raw is UNSET or raw == self._unavailable else raw
+        return None if raw is UNSET or raw in self._unavailable else raw
 
 
 class DebeziumJson:
@@ -94,7 +113,9 @@ class DebeziumJson:
         self, rules: Rules, event_id_headers: Sequence[str] = ("ce_id", "event-id"), unavailable: str = UNAVAILABLE
     ) -> None:
         plans = {table: plan for table, plan in rules.plans.items() if table not in _FORBIDDEN}
-        self._readers = {table: RowReader(plan, unavailable) for table, plan in plans.items()}
+        self._readers: dict[str | None, RowReader] = {
+            table: RowReader(plan, unavailable) for table, plan in plans.items()
+        }
         self._decode_envelope = msgspec.json.Decoder(Envelope).decode
         self._schemas = SchemaReader()
         self._event_id_headers = event_id_headers
@@ -103,20 +124,22 @@ class DebeziumJson:
         """What became of each record at or above `stored`: an event, a dead letter, or a count by kind."""
         events: list[ChangeEvent] = []
         poison: list[DeadLetter] = []
-        decoded = Decoded(events, poison, Counter(), Counter())
+        kinds: list[str] = []
+        absent: Counter[tuple[str, str]] = Counter()
+        event_of = self._event
         for record in batch.unevaluated():
             try:
-                event = self._event(record, batch, decoded)
+                event = event_of(record, batch, absent)
             except Poison as error:
                 poison.append(DeadLetter.of(error, batch.origin(record), record.topic() or ""))
                 continue
             if isinstance(event, str):
-                decoded.skipped[event] += 1
+                kinds.append(event)
             else:
                 events.append(event)
-        return decoded
+        return Decoded(events, poison, Counter(kinds), absent)
 
-    def _event(self, record: Record, batch: Batch, decoded: Decoded) -> ChangeEvent | str:
+    def _event(self, record: Record, batch: Batch, absent: Counter[tuple[str, str]]) -> ChangeEvent | str:
         """The event, or the kind of record that makes none."""
         value = record.value()
         if value is None:
@@ -125,11 +148,14 @@ class DebeziumJson:
         if envelope.op not in _KINDS:
             return _skipped_kind(envelope)
         source = envelope.source
-        reader = None if source is None or source.table is None else self._readers.get(source.table)
+        reader = None if source is None else self._readers.get(source.table)
         if reader is None or source is None:
             return "untracked"
+        before, after = reader.rows(envelope)
+        if before is not None and envelope.op == "u" and reader.unchanged(before, after):
+            return "unchanged"
         change = _Change(record, envelope, source, reader, encodings)
-        return change.event(batch, self._event_id_headers, decoded.absent)
+        return change.event(before, after, batch, self._event_id_headers, absent)
 
     def _envelope(self, value: bytes) -> tuple[Envelope, Mapping[str, Encoding]]:
         try:
@@ -138,7 +164,7 @@ class DebeziumJson:
             envelope = self._decode_envelope(value)
             if envelope.payload is UNSET or envelope.op is not None:
                 return envelope, _NO_ENCODINGS
-            encodings = _NO_ENCODINGS if envelope.schema is UNSET else self._schemas.encodings(envelope.schema)
+            encodings = self._schemas.encodings(_NULL if envelope.schema is UNSET else envelope.schema)
             return self._decode_envelope(envelope.payload), encodings
         except UnicodeDecodeError as error:
             raise MalformedRecord(f"not UTF-8: byte {error.start}") from error
@@ -161,9 +187,10 @@ class _Change:
         self._record, self._envelope, self._source = record, envelope, source
         self._reader, self._encodings = reader, encodings
 
-    def event(self, batch: Batch, id_headers: Sequence[str], absent: Counter[tuple[str, str]]) -> ChangeEvent | str:
+    def event(
+        self, before: Row, after: Row, batch: Batch, id_headers: Sequence[str], absent: Counter[tuple[str, str]]
+    ) -> ChangeEvent | str:
         """The event, or `unchanged`."""
-        before, after = self._rows()
         kind, other = self._kind()
         fields = self._fields(kind, before, after, absent)
         if not fields:
@@ -178,16 +205,6 @@ class _Change:
             identity_of(self._source, self._envelope.transaction, self._record, origin, id_headers),
             origin, other,
         )  # fmt: skip
-
-    def _rows(self) -> tuple[Row, Row]:
-        envelope, read = self._envelope, self._reader.read
-        try:
-            before, after = read(envelope.before), read(envelope.after)
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise MalformedRecord(f"a row cannot be read: {error}") from error
-        if after is None and envelope.op != "d":
-            raise MalformedRecord(f"op {envelope.op} without `after`", "after")
-        return before, after
 
     def _kind(self) -> tuple[Kind, str | None]:
         """A create or delete with a key header is one half of a rename."""

@@ -97,18 +97,35 @@ class Publisher:
             else:
                 return
 
+    def prepare(self) -> None:
+        """Takes this worker's transactional id: a transaction that its former life left open ends here.
+
+        Needed before committed offsets are read, because those wait for open transactions.
+
+        Raises:
+            PublishDown: no answer in time.
+        """
+        try:
+            self._take_producer()
+        except KafkaException as error:
+            raise self._given_up(cast("KafkaError", error.args[0])) from error
+
     def _begin(self) -> None:
-        if self._transactional_id is None:
-            if self._producer is None:
-                self._producer = self._make(None)
-            return
-        producer_id = self._transactional_id()
-        if self._producer is None or producer_id != self._producer_id:
-            self._discard()
-            producer = self._make(producer_id)
+        producer = self._take_producer()
+        if self._transactional_id is not None:
+            producer.begin_transaction()
+
+    def _take_producer(self) -> Producer:
+        """The producer of this worker's id; made anew if there is none, or if the id is another one by now."""
+        producer_id = "" if self._transactional_id is None else self._transactional_id()
+        if self._producer is not None and producer_id == self._producer_id:
+            return self._producer
+        self._discard()
+        producer = self._make(producer_id or None)
+        if producer_id:
             producer.init_transactions(self._timeout_s)
-            self._producer, self._producer_id = producer, producer_id
-        self._producer.begin_transaction()
+        self._producer, self._producer_id = producer, producer_id
+        return producer
 
     def _make(self, producer_id: str | None) -> Producer:
         return made(Producer, {**producer_settings(self._kafka, producer_id), "on_delivery": self._on_delivery})
@@ -126,6 +143,7 @@ class Publisher:
         offsets = [TopicPartition(s.topic, s.partition, s.published_after) for s in batch.to_publish().values()]
         if self._transactional_id is None:
             self._flush(producer)
+            fault_point("produced")
             self._commit_offsets(offsets)
             return
         group = cast("Consumer", batch.group)

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from consumer.errors import MilestonesError
-from consumer.postgres.connection import APPLICATION_NAME, connect
+from consumer.postgres.connection import connect
 
 _END = """
 select pg_terminate_backend(pid) from pg_stat_activity
-where pid = any(pg_blocking_pids(%s)) and usename = current_user and application_name like %s
+where pid = any(pg_blocking_pids(%s)) and usename = current_user
+    and application_name = current_setting('application_name')
 """
 
 
@@ -32,7 +33,7 @@ def _watch(dsn: str, waiting_pid: int, done: threading.Event) -> None:
     try:
         with connect(dsn, autocommit=True) as connection:
             while not done.wait(0.1):
-                connection.execute(_END, (waiting_pid, f"{APPLICATION_NAME}%"))
+                connection.execute(_END, (waiting_pid,))
     except MilestonesError:
         # The body waits on its own lock_timeout and reports what happened.
         return

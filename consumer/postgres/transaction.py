@@ -20,6 +20,7 @@ from consumer.postgres.statements import statements
 _SQL = statements("store.sql")
 _decode_occurrences = msgspec.json.Decoder(dict[str, int]).decode
 _encode = msgspec.json.Encoder().encode
+_NOWHERE = Origin("", 0, 0)
 
 
 class StoreTransaction:
@@ -83,7 +84,7 @@ class StoreTransaction:
         while wanted:
             states.update(self._lock(wanted))
             targets = {
-                msgspec.structs.replace(key, reference_name=states[key].moved_to)
+                key._replace(reference_name=states[key].moved_to or "")
                 for key in wanted
                 if states[key].moved_to is not None
             }
@@ -127,22 +128,26 @@ class StoreTransaction:
 
     def _save_states(self, states: Mapping[StateKey, DocumentState]) -> None:
         changed = states.values()
-        nowhere = Origin("", 0, 0)
+        number, shared = _shared([_shared_of_state(key, state) for key, state in states.items()])
+        types, fields, knowns, moved_to, topic_ids, partitions = shared
         self._connection.execute(
             _SQL["save_states"],
             {
-                **_key_columns(states),
-                "knowns": [s.known for s in changed],
+                "shared": number,
+                "types": types,
+                "fields": fields,
+                "knowns": knowns,
+                "moved_to": moved_to,
+                "origin_topic_ids": topic_ids,
+                "origin_partitions": partitions,
+                "names": [key.reference_name for key in states],
                 "values": [s.value for s in changed],
                 "since": [s.since for s in changed],
                 "ended_at": [s.ended_at for s in changed],
                 "occurrences": [_encode(s.occurrences).decode() for s in changed],
                 "recent": [s.recent for s in changed],
                 "recent_transactions": [s.recent_transactions for s in changed],
-                "moved_to": [s.moved_to for s in changed],
-                "origin_topic_ids": [(s.origin or nowhere).topic_id for s in changed],
-                "origin_partitions": [(s.origin or nowhere).partition for s in changed],
-                "origin_offsets": [(s.origin or nowhere).offset for s in changed],
+                "origin_offsets": [(s.origin or _NOWHERE).offset for s in changed],
             },
         )
 
@@ -209,27 +214,47 @@ def _state(row: Any) -> DocumentState:
     return DocumentState(known, value, since, ended_at, counts, recent, transactions, moved_to, origin)
 
 
+def _shared(rows: Sequence[tuple[Any, ...]]) -> tuple[list[int], Sequence[list[Any]]]:
+    """What rows have in common, sent once: for each row the number (from 1) of its facts, and the facts by column."""
+    numbers: dict[tuple[Any, ...], int] = {}
+    row_numbers = [numbers.setdefault(row, len(numbers) + 1) for row in rows]
+    return row_numbers, [list(column) for column in zip(*numbers, strict=True)]
+
+
+def _shared_of_state(key: StateKey, state: DocumentState) -> tuple[Any, ...]:
+    origin = state.origin or _NOWHERE
+    return key.reference_type, key.track_field, state.known, state.moved_to, origin.topic_id, origin.partition
+
+
+def _shared_of_milestone(m: Milestone) -> tuple[Any, ...]:
+    what = (m.reference_type, m.track_field, m.milestone_tracker, m.from_value_known, m.source_identity_kind)
+    return (*what, m.origin_topic_id, m.origin_partition, m.announce, m.silent)
+
+
 def _milestone_columns(milestones: Sequence[Milestone]) -> dict[str, object]:
     first = milestones[0]
+    number, shared = _shared([_shared_of_milestone(m) for m in milestones])
+    types, fields, trackers, known, kinds, topic_ids, partitions, announce, silent = shared
     return {
         "revision": first.tracker_revision,
         "recorded_at": first.recorded_at,
+        "shared": number,
+        "types": types,
+        "fields": fields,
+        "trackers": trackers,
+        "from_values_known": known,
+        "identity_kinds": kinds,
+        "origin_topic_ids": topic_ids,
+        "origin_partitions": partitions,
+        "announce": announce,
+        "silent": silent,
         "ids": [m.id for m in milestones],
-        "types": [m.reference_type for m in milestones],
         "names": [m.reference_name for m in milestones],
-        "fields": [m.track_field for m in milestones],
         "values": [m.value for m in milestones],
-        "trackers": [m.milestone_tracker for m in milestones],
         "from_values": [m.from_value for m in milestones],
-        "from_values_known": [m.from_value_known for m in milestones],
         "occurrences": [m.occurrence for m in milestones],
         "reached_at": [m.reached_at for m in milestones],
         "actors": [m.actor for m in milestones],
         "identities": [m.source_identity for m in milestones],
-        "identity_kinds": [m.source_identity_kind for m in milestones],
-        "origin_topic_ids": [m.origin_topic_id for m in milestones],
-        "origin_partitions": [m.origin_partition for m in milestones],
         "origin_offsets": [m.origin_offset for m in milestones],
-        "announce": [m.announce for m in milestones],
-        "silent": [m.silent for m in milestones],
     }

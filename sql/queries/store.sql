@@ -78,6 +78,7 @@ order by state.reference_type, state.reference_name, state.track_field
 for update of state;
 
 -- name: save_states
+-- What many rows share is sent once and joined by its number: most of the cost is in sending.
 update document_state
 set known = state.known,
     value = state.value,
@@ -90,12 +91,19 @@ set known = state.known,
     origin_topic_id = state.origin_topic_id,
     origin_partition = state.origin_partition,
     origin_offset = state.origin_offset
-from unnest(%(types)s::text[], %(names)s::text[], %(fields)s::text[], %(knowns)s::boolean[], %(values)s::text[],
-            %(since)s::bigint[], %(ended_at)s::bigint[], %(occurrences)s::text[], %(recent)s::bytea[],
-            %(recent_transactions)s::bytea[], %(moved_to)s::text[], %(origin_topic_ids)s::text[],
-            %(origin_partitions)s::integer[], %(origin_offsets)s::bigint[])
-    as state (reference_type, reference_name, track_field, known, value, since, ended_at, occurrences, recent,
-              recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset)
+from (
+    select shared.reference_type, shared.track_field, shared.known, shared.moved_to, shared.origin_topic_id,
+           shared.origin_partition, one.*
+    from unnest(%(shared)s::integer[], %(names)s::text[], %(values)s::text[], %(since)s::bigint[],
+                %(ended_at)s::bigint[], %(occurrences)s::text[], %(recent)s::bytea[], %(recent_transactions)s::bytea[],
+                %(origin_offsets)s::bigint[])
+        as one (shared, reference_name, value, since, ended_at, occurrences, recent, recent_transactions, origin_offset)
+    join unnest(%(types)s::text[], %(fields)s::text[], %(knowns)s::boolean[], %(moved_to)s::text[],
+                %(origin_topic_ids)s::text[], %(origin_partitions)s::integer[])
+        with ordinality
+        as shared (reference_type, track_field, known, moved_to, origin_topic_id, origin_partition, number)
+        on shared.number = one.shared
+) state
 where document_state.reference_type = state.reference_type
     and document_state.reference_name = state.reference_name
     and document_state.track_field = state.track_field;
@@ -127,15 +135,20 @@ select id, reference_type, reference_name, track_field, value, milestone_tracker
        %(revision)s::uuid, occurrence, timestamptz 'epoch' + reached_at * interval '1 microsecond',
        timestamptz 'epoch' + %(recorded_at)s * interval '1 microsecond', actor, source_identity, source_identity_kind,
        origin_topic_id, origin_partition, origin_offset, announce, silent
-from unnest(%(ids)s::uuid[], %(types)s::text[], %(names)s::text[], %(fields)s::text[], %(values)s::text[],
-            %(trackers)s::text[], %(from_values)s::text[], %(from_values_known)s::text[], %(occurrences)s::integer[],
-            %(reached_at)s::bigint[], %(actors)s::text[], %(identities)s::text[], %(identity_kinds)s::text[],
-            %(origin_topic_ids)s::text[], %(origin_partitions)s::integer[], %(origin_offsets)s::bigint[],
+from unnest(%(shared)s::integer[], %(ids)s::text[], %(names)s::text[], %(values)s::text[], %(from_values)s::text[],
+            %(occurrences)s::integer[], %(reached_at)s::bigint[], %(actors)s::text[], %(identities)s::text[],
+            %(origin_offsets)s::bigint[])
+    as reached (shared, hex, reference_name, value, from_value, occurrence, reached_at, actor, source_identity,
+                origin_offset)
+cross join lateral (select reached.hex::uuid) as key (id)
+join unnest(%(types)s::text[], %(fields)s::text[], %(trackers)s::text[], %(from_values_known)s::text[],
+            %(identity_kinds)s::text[], %(origin_topic_ids)s::text[], %(origin_partitions)s::integer[],
             %(announce)s::boolean[], %(silent)s::boolean[])
-    as reached (id, reference_type, reference_name, track_field, value, milestone_tracker, from_value, from_value_known,
-                occurrence, reached_at, actor, source_identity, source_identity_kind, origin_topic_id, origin_partition,
-                origin_offset, announce, silent)
-where not exists (select from deleted_milestone deleted where deleted.id = reached.id)
+    with ordinality
+    as shared (reference_type, track_field, milestone_tracker, from_value_known, source_identity_kind, origin_topic_id,
+               origin_partition, announce, silent, number)
+    on shared.number = reached.shared
+where not exists (select from deleted_milestone deleted where deleted.id = key.id)
 on conflict (id) do nothing
 returning id::text;
 

@@ -100,7 +100,8 @@ class Announcer:
 def _subscriber(kafka: KafkaService, topic: str, dsn: str) -> Iterator[subprocess.Popen[bytes]]:
     command = [
         sys.executable, str(EXAMPLE), "--tracker", TRACKER, "--dsn", dsn, "--topic", topic, "--group", topic,
-        "--bootstrap-servers", kafka.bootstrap_servers, "-X", "session.timeout.ms=1000", "-X", "heartbeat.interval.ms=300",
+        "--bootstrap-servers", kafka.bootstrap_servers,
+        "-X", "session.timeout.ms=1000", "-X", "heartbeat.interval.ms=300",
     ]  # fmt: skip
     process = subprocess.Popen(command)
     try:
@@ -145,6 +146,13 @@ def _committed(kafka: KafkaService, topic: str) -> int:
     return sum(max(place.offset, 0) for place in answer.result(timeout=10.0).topic_partitions or [])
 
 
+def _wait_for_requests(dsn: str, enough: int, publishing: threading.Thread) -> None:
+    """Until there are that many, or no more will come."""
+    wait_until(
+        lambda: not publishing.is_alive() or len(_requested(dsn)) >= enough, timeout_s=30.0, what=f"{enough} requests"
+    )
+
+
 def test_each_approval_is_requested_once_however_often_the_subscriber_is_killed(
     kafka: KafkaService, database: str, topic: str
 ) -> None:
@@ -156,11 +164,7 @@ def test_each_approval_is_requested_once_however_often_the_subscriber_is_killed(
     for _ in range(KILLS):
         enough = len(_requested(database)) + moments.randint(1, 25)
         with _subscriber(kafka, topic, database) as subscriber:
-            wait_until(
-                lambda enough=enough: not publishing.is_alive() or len(_requested(database)) >= enough,
-                timeout_s=30.0,
-                what=f"{enough} requests",
-            )  # fmt: skip
+            _wait_for_requests(database, enough, publishing)
             time.sleep(moments.uniform(0.0, 0.05))
             assert subscriber.poll() is None
     publishing.join(60.0)
@@ -170,6 +174,34 @@ def test_each_approval_is_requested_once_however_often_the_subscriber_is_killed(
     assert announcer.aborted
     assert len(requested) == len(set(requested))
     assert set(requested) == announcer.expected
+
+
+def test_a_subscriber_killed_with_a_batch_in_hand_loses_nothing(kafka: KafkaService, database: str, topic: str) -> None:
+    kafka.create_topic(topic, partitions=PARTITIONS)
+    announcer = Announcer(kafka.bootstrap_servers, topic, seed=5)
+    with psycopg.connect(database) as blocker, _subscriber(kafka, topic, database):
+        wait_until(lambda: _is_there(database), timeout_s=30.0, what="the table is made")
+        blocker.execute("lock table approval_request in share mode")
+        announcer.publish(10, 0.0)
+        wait_until(lambda: _waits_for_a_lock(database), timeout_s=30.0, what="a batch is being stored")
+        time.sleep(0.5)  # Time enough to do something else behind the rows' back.
+    assert not _rows(database)
+    with _subscriber(kafka, topic, database):
+        wait_until(lambda: set(_requested(database)) >= announcer.expected, timeout_s=30.0, what="all requests")
+    assert set(_requested(database)) == announcer.expected
+
+
+def _is_there(dsn: str) -> bool:
+    with psycopg.connect(dsn) as connection:
+        return connection.execute("select to_regclass('approval_request') is not null").fetchone() == (True,)
+
+
+def _waits_for_a_lock(dsn: str) -> bool:
+    with psycopg.connect(dsn) as connection:
+        waiting = (
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        )
+        return connection.execute(waiting).fetchone() == (1,)
 
 
 def test_events_that_come_again_change_nothing(kafka: KafkaService, database: str, topic: str) -> None:

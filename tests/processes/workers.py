@@ -112,11 +112,8 @@ class Deployment:
             "metrics": {"enabled": False},
         }
         self._workers: list[WorkerProcess] = []
-
-    @property
-    def admin(self) -> AdminClient:
-        """Kafka's tools."""
-        return AdminClient({"bootstrap.servers": self.kafka.bootstrap_servers, "log_level": 0})
+        # Kafka's tools. Kept: a client that goes out of scope takes its unanswered questions with it.
+        self.admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 0})
 
     @property
     def group(self) -> str:
