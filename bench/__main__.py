@@ -30,12 +30,15 @@ _PARTITIONS = 4
 def main() -> None:
     """Prints ratios; fails if a row or an event is missing or too many."""
     options = _options()
-    with closing(open_kafka()) as kafka, closing(open_postgres(durable=True)) as postgres:
-        with TemporaryDirectory(prefix="milestones-bench-") as folder:
-            bench = _Bench(kafka, postgres, Path(folder), options.records)
-            bench.fill()
-            rounds = [bench.round(number) for number in range(options.rounds)]
-            latency = None if options.no_latency else bench.latency(options.latency_seconds)
+    with (
+        closing(open_kafka()) as kafka,
+        closing(open_postgres(durable=True)) as postgres,
+        TemporaryDirectory(prefix="milestones-bench-") as folder,
+    ):
+        bench = _Bench(kafka, postgres, Path(folder), options.records)
+        bench.fill()
+        rounds = [bench.round(number) for number in range(options.rounds)]
+        latency = None if options.no_latency else bench.latency(options.latency_seconds)
     _show(rounds, latency, options)
 
 

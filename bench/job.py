@@ -16,7 +16,6 @@ from prometheus_client import REGISTRY
 
 from bench.memory import peak_mb
 from consumer.app import prepare, topics_of, until_end_targets, worker_for
-from consumer.cli.output import set_up_logging
 from consumer.config import load
 
 
@@ -41,14 +40,13 @@ def _stages() -> dict[str, float]:
 
 def main() -> None:
     """Arguments: config file."""
-    set_up_logging()
     settings = load(Path(sys.argv[1]))
     topics = topics_of(settings)
     prepare(settings, topics)
     clock = _Clock()
     with worker_for(settings, topics, targets=until_end_targets(settings, topics), progress=clock) as worker:
         gc.freeze()
-        sys.setswitchinterval(float(__import__('os').environ.get('SWI','0.005')))
+        sys.setswitchinterval(0.001)
         worker.run()
     usage = resource.getrusage(resource.RUSAGE_SELF)
     result = {

@@ -81,6 +81,21 @@ class Assignment:
         self._topic_id = topic_id
         return topic_id
 
+    def reached(self, ends: Mapping[Partition, int]) -> bool:
+        """Whether both watermarks of partitions that others may read have reached these ends.
+
+        Raises:
+            Transient: Kafka or PostgreSQL did not answer.
+        """
+        if not ends:
+            return True
+        rows = self._store.positions(self._topic, [key.partition for key in ends])
+        stored = {key: rows[key.partition].next_offset for key in ends if key.partition in rows}
+        if any(stored.get(key, 0) < end for key, end in ends.items()):
+            return False
+        committed = self._source.committed(list(ends))
+        return all((committed[key] or 0) >= end for key, end in ends.items())
+
     def all_partitions(self) -> list[Partition]:
         """Every partition of the topic, whoever reads it."""
         count = self._topics.partitions().get(self._topic, 0)

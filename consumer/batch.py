@@ -31,10 +31,11 @@ from consumer.ports import Publisher, RulesInForce, Store
 
 
 class Verdicts(msgspec.Struct):
-    """What a batch came to, in order of the records."""
+    """What a batch came to, in order of the records; and what earlier runs stored but did not publish."""
 
     milestones: Sequence[Milestone] = ()
     dead_letters: Sequence[DeadLetter] = ()
+    stored_before: tuple[Sequence[Milestone], Sequence[DeadLetter]] = ((), ())
     skipped: Counter[str] = msgspec.field(default_factory=Counter)
     absent: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
 
@@ -67,9 +68,12 @@ def store_batch(read: Read, force: RulesInForce, store: Store) -> Verdicts:
     recorded: frozenset[str] = frozenset()
     while True:
         try:
-            return _store(read, force, store, recorded)
+            verdicts = _store(read, force, store, recorded)
         except AlreadyRecorded as again:
             recorded |= again.ids
+        else:
+            verdicts.stored_before = store.stored_verdicts(read.batch.to_publish())
+            return verdicts
 
 
 def _store(read: Read, force: RulesInForce, store: Store, recorded: frozenset[str]) -> Verdicts:
@@ -91,15 +95,15 @@ def _store(read: Read, force: RulesInForce, store: Store, recorded: frozenset[st
         poison = [*read.decoded.poison, *read.batch.refused]
         tx.record(reached, poison)
     force.began(read.revision, starts)
-    return Verdicts(reached.milestones, poison, read.decoded.skipped + reached.skipped, read.decoded.absent)
+    skipped = read.decoded.skipped + reached.skipped
+    return Verdicts(reached.milestones, poison, skipped=skipped, absent=read.decoded.absent)
 
 
-def publish_batch(batch: Batch, verdicts: Verdicts, store: Store, publisher: Publisher, topics: Topics) -> int:
+def publish_batch(batch: Batch, verdicts: Verdicts, publisher: Publisher, topics: Topics) -> int:
     """Publishes everything in `[published, next_offset)` together with the offsets; returns the number of events."""
-    spans = batch.to_publish()
-    if not spans:
+    if not batch.to_publish():
         return 0
-    milestones, dead_letters = store.stored_verdicts(spans)
+    milestones, dead_letters = verdicts.stored_before
     events = _events(batch, [*milestones, *verdicts.milestones], [*dead_letters, *verdicts.dead_letters], topics)
     with publisher.transaction(batch) as tx:
         for topic, event in events:

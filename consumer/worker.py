@@ -1,7 +1,7 @@
 """One worker: poll, batch, commit; and from any failure back to both watermarks.
 
-Two threads: the loop polls, decodes and matches batch n + 1 while the committer stores and publishes batch n. A batch
-is handed over only when the one before is committed; when one fails, what was read after it is dropped.
+Three threads, one step each: the loop polls, decodes and matches batch n + 2 while batch n + 1 is stored and batch n is
+published. A batch takes a step only when the one before took it well; when one fails, all after it are dropped.
 """
 
 from __future__ import annotations
@@ -46,7 +46,6 @@ class Source(Protocol):
     def waiting(self) -> set[Partition]: ...
     @property
     def spans(self) -> Mapping[Partition, Span]: ...
-    def committed(self, partitions: list[Partition]) -> dict[Partition, int | None]: ...
     def ends(self) -> Mapping[Partition, int]: ...
     def poll(self, max_records: int, max_bytes: int, timeout_s: float) -> Batch | None: ...
     def advance(self, batch: Batch) -> None: ...
@@ -77,8 +76,10 @@ class Worker:
         self._limits = limits
         self._targets, self._progress = targets, progress
         self._batch_records = limits.records
-        self._committer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="committer")
-        self._in_flight: Future[None] | None = None
+        self._store_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._publish_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="publish")
+        self._storing: Future[None] | None = None
+        self._publishing: Future[None] | None = None
         self._failures = self._fencings = 0
         self._resume_at_s = self._check_at_s = self._observe_at_s = self._ask_at_s = 0.0
         self.stopping = False
@@ -90,9 +91,7 @@ class Worker:
         Raises:
             Fatal: a person has to decide something; nothing is lost.
         """
-        with self._committer:
-            # A killed predecessor's open transaction ends here; whoever asks for committed offsets would wait for it.
-            self._guarded(self._publisher.prepare)
+        with self._store_thread, self._publish_thread:
             while not self.stopping and not self._done():
                 metrics.ALIVE.set_to_current_time()
                 self._guarded(self._turn)
@@ -106,12 +105,12 @@ class Worker:
 
     def _turn(self) -> None:
         now = time.monotonic()
-        if self._in_flight is not None and self._in_flight.done():
-            self._collect()
+        for work in (self._storing, self._publishing):
+            if work is not None and work.done():
+                work.result()
         if self._source.waiting and now >= self._resume_at_s:
             self._resume_at_s = now + _POSITIONS_S
             self._collect()
-            self._publisher.prepare()
             self._assignment.start_waiting()
         if now >= self._check_at_s:
             self._check_at_s = now + _TOPIC_CHECK_S
@@ -124,47 +123,26 @@ class Worker:
         self._observe(now)
 
     def _hand_over(self, read: Read) -> None:
-        """The batch before must be committed: if it failed, this one is dropped with it."""
-        self._collect()
+        """The batch before must be stored: if it failed, this one is dropped with it."""
+        if self._storing is not None:
+            self._storing.result()
         self._source.advance(read.batch)
-        self._in_flight = self._committer.submit(self._commit, read)
+        self._storing = self._store_thread.submit(self._store_step, read)
 
-    def _collect(self) -> None:
-        """Waits for the batch in flight, and raises what it raised."""
-        in_flight, self._in_flight = self._in_flight, None
-        if in_flight is not None:
-            in_flight.result()
-
-    def _settle(self) -> None:
-        """Before partitions are given away the batch in flight ends, well or badly; `_collect` tells which."""
-        if self._in_flight is not None:
-            wait([self._in_flight])
-
-    def _commit(self, read: Read) -> None:
-        """Runs in the committer's thread: while PostgreSQL and Kafka answer, the loop reads the next batch."""
+    def _store_step(self, read: Read) -> None:
         try:
             with metrics.timed("store"):
                 verdicts = store_batch(read, self._force, self._store)
         except Refused as error:
             self._split(read.batch, error)
             return
+        if self._publishing is not None:
+            self._publishing.result()
+        self._publishing = self._publish_thread.submit(self._publish_step, read.batch, verdicts)
+
+    def _publish_step(self, batch: Batch, verdicts: Verdicts) -> None:
         with metrics.timed("publish"):
-            published = publish_batch(read.batch, verdicts, self._store, self._publisher, self._topics)
-        self._succeeded(read.batch, verdicts, published)
-
-    def _split(self, batch: Batch, error: Refused) -> None:
-        """One record whose rows PostgreSQL refuses must not hold up the others: halves, until it stands alone."""
-        if len(batch.records) > 1:
-            for half in batch.halves():
-                self._commit(read_batch(half, self._force))
-            return
-        if not batch.records or batch.refused:
-            raise Fatal(f"PostgreSQL refuses what is no record's fault: {error}") from error
-        record = batch.records[0]
-        letter = DeadLetter.of(RefusedByDatabase(str(error)), batch.origin(record), record.topic() or "")
-        self._commit(read_batch(msgspec.structs.replace(batch, refused=(letter,)), self._force))
-
-    def _succeeded(self, batch: Batch, verdicts: Verdicts, published: int) -> None:
+            published = publish_batch(batch, verdicts, self._publisher, self._topics)
         self._failures = self._fencings = 0
         self._batch_records = min(self._batch_records * 2, self._limits.records)
         metrics.READY.set(1)
@@ -172,8 +150,40 @@ class Worker:
         if self._progress is not None:
             self._progress(len(batch.records))
 
+    def _collect(self) -> None:
+        """Waits until nothing is in flight, and raises what went wrong there."""
+        try:
+            if self._storing is not None:
+                self._storing.result()
+            if self._publishing is not None:
+                self._publishing.result()
+        finally:
+            self._settle()
+            self._storing = self._publishing = None
+
+    def _settle(self) -> None:
+        """Waits until nothing is in flight, before partitions are given away; what went wrong is raised later."""
+        if self._storing is not None:
+            wait([self._storing])
+        if self._publishing is not None:
+            wait([self._publishing])
+
+    def _split(self, batch: Batch, error: Refused) -> None:
+        """One record whose rows PostgreSQL refuses must not hold up the others: halves, until it stands alone."""
+        if len(batch.records) > 1:
+            for half in batch.halves():
+                self._store_step(read_batch(half, self._force))
+            return
+        if not batch.records or batch.refused:
+            raise Fatal(f"PostgreSQL refuses what is no record's fault: {error}") from error
+        record = batch.records[0]
+        letter = DeadLetter.of(RefusedByDatabase(str(error)), batch.origin(record), record.topic() or "")
+        self._store_step(read_batch(msgspec.structs.replace(batch, refused=(letter,)), self._force))
+
     def _read_again(self, error: Transient) -> None:
         """Everything in memory is dropped; partitions wait, polling goes on, and both watermarks are read again."""
+        self._settle()
+        self._storing = self._publishing = None
         log.warning("reading both watermarks again", cause=type(error).__name__, reason=str(error))
         metrics.RECOVERIES.labels(type(error).__name__).inc()
         self._source.restart()
@@ -200,19 +210,18 @@ class Worker:
             metrics.READY.set(0 if self._source.waiting else 1)
 
     def _done(self) -> bool:
-        """Whether every partition was published up to the end it had at the start, by whichever worker."""
+        """Whether every partition was stored and published up to the end it had at the start, by whichever worker."""
         if self._targets is None or self._source.waiting or time.monotonic() < self._ask_at_s:
             return False
         spans = self._source.spans
-        elsewhere = [key for key in self._targets if key not in spans]
-        if any(spans[key].published < end for key, end in self._targets.items() if key in spans):
+        elsewhere = {key: end for key, end in self._targets.items() if key not in spans}
+        if any(min(span.stored, span.published) < self._targets.get(key, 0) for key, span in spans.items()):
             return False
         self._guarded(self._collect)
         if self._source.waiting:
             return False
         self._ask_at_s = time.monotonic() + _POSITIONS_S / 2
         try:
-            committed = self._source.committed(elsewhere) if elsewhere else {}
+            return self._assignment.reached(elsewhere)
         except Transient:
             return False
-        return all((offset or 0) >= self._targets[key] for key, offset in committed.items())

@@ -156,7 +156,8 @@ def _kinds_of_poison(above: type[Poison] = Poison) -> Iterator[type[Poison]]:
 
 
 def _headers_added(event: Event) -> dict[str, str]:
-    return {name: value.decode() for name, value in event.headers if name.startswith(dead_letters.PREFIX)}
+    added = [(name, value) for name, value in event.headers if name.startswith(dead_letters.PREFIX)]
+    return {name: value.decode() for name, value in added if value is not None}
 
 
 ORIGIN = Origin("Xq3yTnbUSl2V9aTCTTvVGw", 3, 1042)

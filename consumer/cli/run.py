@@ -97,6 +97,8 @@ def _work(settings: Settings, *, until_end: bool, allow_gap: bool) -> None:
         _stop_on_signals(worker)
         # What was made until here lives as long as the process: the collector need not look at it again.
         gc.freeze()
+        # A thread that gets an answer from PostgreSQL or Kafka should not wait 5 ms for its turn.
+        sys.setswitchinterval(0.001)
         worker.run()
 
 

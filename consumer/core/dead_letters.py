@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from consumer.core.milestones import Event
-from consumer.core.records import DeadLetter, Record, headers_of
+from consumer.core.records import DeadLetter, Record, all_headers_of
 
 PREFIX = "milestones.dead-letter."
 
@@ -24,4 +24,4 @@ def dead_letter_event(letter: DeadLetter, record: Record | None) -> Event:
     headers = [(PREFIX + name, text.encode()) for name, text in reason.items() if text is not None]
     if record is None:
         return Event(None, None, headers)
-    return Event(record.key(), record.value(), [*headers_of(record), *headers])
+    return Event(record.key(), record.value(), [*all_headers_of(record), *headers])

@@ -23,6 +23,10 @@ class AliasKey(msgspec.Struct, frozen=True, gc=False):
     source_identity: str
 
 
+BOTH_HALVES = "both"
+"""Instead of the first half, of a rename whose two halves were seen: another is a duplicate, however late."""
+
+
 class Alias(msgspec.Struct, frozen=True, gc=False):
     """A row of `document_alias`; `first_half` is the half that was seen first: old or new."""
 
@@ -198,7 +202,7 @@ def _rename(
         return
     half = "new" if event.kind is Kind.RENAMED_HERE else "old"
     first_half = _first_half(alias_key, candidate, aliases, result)
-    if first_half == half and alias_key in aliases:
+    if first_half in (half, BOTH_HALVES) and alias_key in aliases:
         result.skipped["duplicate"] += 1
         return
     here, there = states[candidate.key], states[other_key]
@@ -213,7 +217,7 @@ def _rename(
 
 
 def _first_half(alias_key: AliasKey, candidate: Candidate, aliases: Mapping[AliasKey, str], result: Evaluation) -> str:
-    """Which half of a rename was seen first: in the table, in this batch, or this one."""
+    """Which half of a rename was seen first (or both): in the table, in this batch, or this one."""
     if alias_key in aliases:
         return aliases[alias_key]
     seen = result.aliases.get(alias_key)

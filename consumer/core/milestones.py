@@ -10,6 +10,8 @@ from urllib.parse import quote
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from consumer.core.matching import StateKey
 
 EVENT_TYPE = "milestones.milestone-reached.v1"
@@ -70,7 +72,7 @@ class Event(NamedTuple):
 
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: Sequence[tuple[str, bytes | None]]
 
 
 def milestone_id(tracker: str, key: StateKey, identity: str, identity_ms: int) -> str:

@@ -171,8 +171,13 @@ def next_offset_of(record: Record) -> int:
 
 def headers_of(record: Record) -> list[tuple[str, bytes]]:
     """A record's headers in order; null values are left out."""
+    return [(name, value) for name, value in all_headers_of(record) if value is not None]
+
+
+def all_headers_of(record: Record) -> list[tuple[str, bytes | None]]:
+    """A record's headers in order, as they came."""
     headers = cast("list[tuple[str, bytes | str | None]] | None", record.headers())
-    return [(name, v if isinstance(v, bytes) else v.encode()) for name, v in headers or () if v is not None]
+    return [(name, value.encode() if isinstance(value, str) else value) for name, value in headers or ()]
 
 
 def fingerprint(record: Record) -> LastRecord:

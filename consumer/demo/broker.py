@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
+import msgspec
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
 from consumer.core.records import Partition, headers_of, offset_of
@@ -21,7 +22,7 @@ _TIMEOUT_S: Final = 10.0
 _SILENT: Final = {"log_level": 0}
 
 
-class PublishedEvent(NamedTuple):
+class PublishedEvent(msgspec.Struct, frozen=True):
     """A record as a subscriber sees it."""
 
     topic: str
@@ -29,7 +30,7 @@ class PublishedEvent(NamedTuple):
     offset: int
     key: str
     headers: dict[str, str]
-    value: bytes
+    value: msgspec.Raw
 
 
 class Broker:
@@ -121,5 +122,5 @@ def _as_seen(message: Message) -> PublishedEvent:
     headers = {name: value.decode() for name, value in headers_of(message)}
     key, value = message.key() or b"", message.value() or b""
     return PublishedEvent(
-        message.topic() or "", message.partition() or 0, offset_of(message), key.decode(), headers, value
+        message.topic() or "", message.partition() or 0, offset_of(message), key.decode(), headers, msgspec.Raw(value)
     )

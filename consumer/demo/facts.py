@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -15,10 +15,11 @@ from consumer.postgres.positions import stored_positions
 from consumer.postgres.statements import statements
 
 _SHOWN_DEAD_LETTERS = 5
-_NANOS = 1_000_000_000
+
+_Fact = TypeVar("_Fact", bound=msgspec.Struct)
 
 
-class Stage(NamedTuple):
+class Stage(msgspec.Struct, frozen=True):
     """A value that a document stayed at; `left` is false where it still does."""
 
     id: str
@@ -30,7 +31,7 @@ class Stage(NamedTuple):
     duration_s: float
 
 
-class Rename(NamedTuple):
+class Rename(msgspec.Struct, frozen=True):
     """From when on a document had another name."""
 
     old_name: str
@@ -48,7 +49,7 @@ class Timeline(msgspec.Struct, frozen=True):
     renames: list[Rename]
 
 
-class Wait(NamedTuple):
+class Wait(msgspec.Struct, frozen=True):
     """How long documents stayed at a value before they went on, and how many stay there now."""
 
     reference_type: str
@@ -59,7 +60,7 @@ class Wait(NamedTuple):
     open: int
 
 
-class DeadLetterFact(NamedTuple):
+class DeadLetterFact(msgspec.Struct, frozen=True):
     """A record that could not be evaluated, and why."""
 
     error_class: str
@@ -70,8 +71,9 @@ class DeadLetterFact(NamedTuple):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """The demo in figures. Times in seconds: `elapsed_s` of all, `processing_s` from the first record to the last event.
+    """The demo in figures.
 
+    In seconds: `elapsed_s` is all of it, `processing_s` from the first record sent to the last event published.
     `expected` is what the simulated ERP's documents went through, by tracker, counted without looking at records.
     """
 
@@ -88,7 +90,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     timeline: Timeline | None
     longest_waits: list[Wait]
     event: PublishedEvent | None
-    reasons: list[DeadLetterFact]
+    dead_letter_reasons: list[DeadLetterFact]
 
     @property
     def as_expected(self) -> bool:
@@ -99,8 +101,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def as_json(self) -> bytes:
-        """One line; tuples as objects, the event's value as it was published."""
-        return msgspec.json.encode(msgspec.to_builtins(self) | _named(self))
+        """One line."""
+        return msgspec.json.encode(self)
 
 
 class Sources(NamedTuple):
@@ -126,10 +128,10 @@ def read_facts(sources: Sources, timing: Timing, preferred: str, expected: Mappi
     """Everything, once the consumer has stopped. `preferred`: the document to show, if it is there."""
     records = sum(position.next_offset for position in stored_positions(sources.dsn, sources.consumed))
     with connect(sources.dsn) as connection, translated():
-        by_tracker = cast("dict[str, int]", dict(_rows(connection, "by_tracker")))
+        by_tracker = {str(name): int(str(number)) for name, number in _rows(connection, "by_tracker")}
         timeline = _timeline(connection, preferred)
-        waits = [Wait(*row) for row in _rows(connection, "longest_waits")]
-        letters = [DeadLetterFact(*row) for row in _rows(connection, "dead_letters", limit=_SHOWN_DEAD_LETTERS)]
+        waits = _read(connection, "longest_waits", Wait)
+        letters = _read(connection, "dead_letters", DeadLetterFact, limit=_SHOWN_DEAD_LETTERS)
         documents, dead_letters = _number(connection, "documents"), _number(connection, "dead_letter_count")
     processing_s = max(timing.done_s - timing.fed_s, 0.001)
     return Facts(
@@ -146,7 +148,7 @@ def read_facts(sources: Sources, timing: Timing, preferred: str, expected: Mappi
         timeline=timeline,
         longest_waits=waits,
         event=sources.broker.event(sources.topics, sources.published, _shown_event(timeline)),
-        reasons=letters,
+        dead_letter_reasons=letters,
     )
 
 
@@ -160,12 +162,13 @@ def _timeline(connection: Connection, preferred: str) -> Timeline | None:
     found = _rows(connection, "story", preferred=preferred)
     if not found:
         return None
-    reference_type, document_name, tracker = found[0]
-    named = {"reference_type": reference_type, "document_name": document_name, "milestone_tracker": tracker}
-    stages = [Stage(*row) for row in _rows(connection, "stages", **named)]
-    names = sorted({document_name, *(stage.recorded_as for stage in stages)})
-    renames = [Rename(*row) for row in _rows(connection, "renames", reference_type=reference_type, names=names)]
-    return Timeline(reference_type, document_name, tracker, stages, renames)
+    reference_type, name, tracker = map(str, found[0])
+    stages = _read(
+        connection, "stages", Stage, reference_type=reference_type, document_name=name, milestone_tracker=tracker
+    )
+    names = sorted({name, *(stage.recorded_as for stage in stages)})
+    renames = _read(connection, "renames", Rename, reference_type=reference_type, names=names)
+    return Timeline(reference_type, name, tracker, stages, renames)
 
 
 def _shown_event(timeline: Timeline | None) -> str | None:
@@ -173,6 +176,13 @@ def _shown_event(timeline: Timeline | None) -> str | None:
     if timeline is None or not timeline.stages:
         return None
     return timeline.stages[-2 if len(timeline.stages) > 1 else -1].id
+
+
+def _read(connection: Connection, name: str, shape: type[_Fact], **parameters: object) -> list[_Fact]:
+    """Rows as structs, by position."""
+    fields = shape.__struct_fields__
+    rows = _rows(connection, name, **parameters)
+    return [msgspec.convert(dict(zip(fields, row, strict=True)), shape) for row in rows]
 
 
 def _rows(connection: Connection, name: str, **parameters: object) -> list[tuple[object, ...]]:

@@ -44,6 +44,17 @@ class Feed:
         self._unread_bytes: Counter[Partition] = Counter()
         self.stopping = False
 
+    def targets(self, named: Mapping[Partition, int]) -> dict[Partition, int]:
+        """Where each partition that is consumed will end, from the number of records by the partitions they name."""
+        ends: Counter[Partition] = Counter()
+        for key, number in named.items():
+            if key.topic == self._consumed:
+                ends[self._place(key.topic, key.partition)] += number
+        return dict(ends)
+
+    def _place(self, topic: str, partition: int) -> Partition:
+        return Partition(topic, partition % self._widths[topic])
+
     def run(self) -> None:
         """Sends everything, then watches until everything is published, or until `stopping` is set.
 
@@ -63,7 +74,7 @@ class Feed:
             self._look(producer)
 
     def _send(self, producer: Producer, record: CapturedRecord) -> None:
-        key = Partition(record.topic, record.partition % self._widths[record.topic])
+        key = self._place(record.topic, record.partition)
         size = _size(record)
         if key.topic == self._consumed:
             while self._unread_bytes[key] + size > self._limit and self._unread[key] and not self.stopping:

@@ -80,10 +80,12 @@ _CONSUMER: Mapping[str, object] = {
     "max.poll.interval.ms": 60_000,
     "check.crcs": True,
     "queued.min.messages": 50_000,
-    "queued.max.messages.kbytes": 65_536,
+    "queued.max.messages.kbytes": 32_768,
     "fetch.wait.max.ms": 100,
-    "fetch.message.max.bytes": 4 << 20,
-    "fetch.max.bytes": 64 << 20,
+    # The default of a second lets a small queue run dry before it is filled again.
+    "fetch.queue.backoff.ms": 5,
+    "fetch.message.max.bytes": 1 << 20,
+    "fetch.max.bytes": 16 << 20,
 }
 _PRODUCER: Mapping[str, object] = {
     "linger.ms": 5,

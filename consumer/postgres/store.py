@@ -42,8 +42,8 @@ class Store:
 
     @property
     def slot(self) -> int:
-        """The lowest number that no other worker of the group holds; it names the transactional id."""
-        self._open()
+        """The lowest number that no other worker of the group held when this connection was made; it names the
+        transactional id. Read by the thread that publishes, after the thread that stores has connected."""
         return self._slot
 
     def _open(self) -> Connection:

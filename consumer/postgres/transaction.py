@@ -98,7 +98,7 @@ class StoreTransaction:
         return {StateKey(*row[:3]): _state(row[3:]) for row in rows}
 
     def first_halves(self, keys: Sequence[AliasKey]) -> dict[AliasKey, str]:
-        """For renames seen before: the half that was seen first."""
+        """For renames seen before: the half that was seen first, or `both`."""
         if not keys:
             return {}
         rows: list[Any] = self._connection.execute(_SQL["known_aliases"], _alias_columns(keys)).fetchall()

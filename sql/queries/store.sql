@@ -78,7 +78,21 @@ order by state.reference_type, state.reference_name, state.track_field
 for update of state;
 
 -- name: save_states
--- What many rows share is sent once and joined by its number: most of the cost is in sending.
+-- What many rows share is sent once and joined by its number: most of the cost is in sending. Materialized: a generic plan
+-- would join document_state by type and field first, and so read every document of the type, for each row of the batch.
+with state as materialized (
+    select shared.reference_type, shared.track_field, shared.known, shared.moved_to, shared.origin_topic_id,
+           shared.origin_partition, one.*
+    from unnest(%(shared)s::integer[], %(names)s::text[], %(values)s::text[], %(since)s::bigint[],
+                %(ended_at)s::bigint[], %(occurrences)s::text[], %(recent)s::bytea[], %(recent_transactions)s::bytea[],
+                %(origin_offsets)s::bigint[])
+        as one (shared, reference_name, value, since, ended_at, occurrences, recent, recent_transactions, origin_offset)
+    join unnest(%(types)s::text[], %(fields)s::text[], %(knowns)s::boolean[], %(moved_to)s::text[],
+                %(origin_topic_ids)s::text[], %(origin_partitions)s::integer[])
+        with ordinality
+        as shared (reference_type, track_field, known, moved_to, origin_topic_id, origin_partition, number)
+        on shared.number = one.shared
+)
 update document_state
 set known = state.known,
     value = state.value,
@@ -91,26 +105,15 @@ set known = state.known,
     origin_topic_id = state.origin_topic_id,
     origin_partition = state.origin_partition,
     origin_offset = state.origin_offset
-from (
-    select shared.reference_type, shared.track_field, shared.known, shared.moved_to, shared.origin_topic_id,
-           shared.origin_partition, one.*
-    from unnest(%(shared)s::integer[], %(names)s::text[], %(values)s::text[], %(since)s::bigint[],
-                %(ended_at)s::bigint[], %(occurrences)s::text[], %(recent)s::bytea[], %(recent_transactions)s::bytea[],
-                %(origin_offsets)s::bigint[])
-        as one (shared, reference_name, value, since, ended_at, occurrences, recent, recent_transactions, origin_offset)
-    join unnest(%(types)s::text[], %(fields)s::text[], %(knowns)s::boolean[], %(moved_to)s::text[],
-                %(origin_topic_ids)s::text[], %(origin_partitions)s::integer[])
-        with ordinality
-        as shared (reference_type, track_field, known, moved_to, origin_topic_id, origin_partition, number)
-        on shared.number = one.shared
-) state
+from state
 where document_state.reference_type = state.reference_type
     and document_state.reference_name = state.reference_name
     and document_state.track_field = state.track_field;
 
 -- name: known_aliases
 -- The renames of this batch that were seen before, with the half that was first.
-select alias.reference_type, alias.old_name, alias.new_name, alias.source_identity, alias.first_half
+select alias.reference_type, alias.old_name, alias.new_name, alias.source_identity,
+       case when alias.settled then 'both' else alias.first_half end
 from document_alias alias
 join unnest(%(types)s::text[], %(old_names)s::text[], %(new_names)s::text[], %(identities)s::text[])
     as rename (reference_type, old_name, new_name, source_identity)

@@ -14,7 +14,7 @@ from consumer.core.events import ChangeEvent, FieldChange, Kind, SourceIdentity
 from consumer.core.matching import Candidate, StateKey, match
 from consumer.core.milestones import Milestone
 from consumer.core.records import Batch, Origin, Partition, Record, Span, fingerprint, next_offset_of, partition_of
-from consumer.core.trackers import DocumentType, Rule, Rules, Tracker, Trackers, compile_rules
+from consumer.core.trackers import DocumentType, Rules, Tracker, Trackers, compile_rules
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -152,9 +152,7 @@ def candidates_of(rules: Rules, *changes: Change) -> list[Candidate]:
     return match([event_of(change) for change in changes], rules)
 
 
-def context(
-    published: Mapping[tuple[str, int], int] | None = None, recorded: frozenset[str] = frozenset()
-) -> Context:
+def context(published: Mapping[tuple[str, int], int] | None = None, recorded: frozenset[str] = frozenset()) -> Context:
     """What evaluation is told about the world."""
     return Context(NOW_US, REVISION, published or {}, recorded)
 
