@@ -92,6 +92,7 @@ class Worker:
             Fatal: a person has to decide something; nothing is lost.
         """
         with self._store_thread, self._publish_thread:
+            self._guarded(self._take_up)
             while not self.stopping and not self._done():
                 metrics.ALIVE.set_to_current_time()
                 self._guarded(self._turn)
@@ -103,6 +104,11 @@ class Worker:
         except Transient as error:
             self._read_again(error)
 
+    def _take_up(self) -> None:
+        """Ends what a killed predecessor left open: whoever asks for committed offsets would wait for its transaction."""
+        self._store.connect()
+        self._publisher.prepare()
+
     def _turn(self) -> None:
         now = time.monotonic()
         for work in (self._storing, self._publishing):
@@ -111,6 +117,7 @@ class Worker:
         if self._source.waiting and now >= self._resume_at_s:
             self._resume_at_s = now + _POSITIONS_S
             self._collect()
+            self._take_up()
             self._assignment.start_waiting()
         if now >= self._check_at_s:
             self._check_at_s = now + _TOPIC_CHECK_S

@@ -46,6 +46,15 @@ class Store:
         transactional id. Read by the thread that publishes, after the thread that stores has connected."""
         return self._slot
 
+    def connect(self) -> None:
+        """Connects, if need be, and so takes a slot.
+
+        Raises:
+            StoreDown: PostgreSQL is away.
+            Fatal: the schema is not this program's.
+        """
+        self._open()
+
     def _open(self) -> Connection:
         """The connection, made anew if the last one broke.
 

@@ -35,7 +35,7 @@ class WorkerProcess:
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "consumer", "run", *arguments],
-                env={**os.environ, **environment},
+                env={**os.environ, "PYTHONFAULTHANDLER": "1", **environment},
                 cwd=_ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -82,6 +82,12 @@ class WorkerProcess:
     def terminate(self) -> None:
         """SIGTERM."""
         self._process.send_signal(signal.SIGTERM)
+
+    def show_stacks(self) -> None:
+        """Ends it with all its threads' stacks in the log."""
+        if self.is_running and not self.is_frozen:
+            self._process.send_signal(signal.SIGABRT)
+            self._process.wait(_DEADLINE_S)
 
     def ended(self, timeout_s: float = _DEADLINE_S) -> int:
         """The exit code, once it has ended by itself; negative is the signal that ended it."""
@@ -142,14 +148,15 @@ class Deployment:
 
     def start(self, *arguments: str, fault: str = "") -> WorkerProcess:
         """A worker; `fault` as in `consumer/faults.py`."""
-        number = len(self._workers)
-        path = self.folder / f"config-{number}.yaml"
+        log = self.folder / f"worker-{len(self._workers)}.log"
+        environment = {"MILESTONES_FAULT": fault}
+        self._workers.append(WorkerProcess(["--config", str(self._write_config()), *arguments], environment, log))
+        return self._workers[-1]
+
+    def _write_config(self) -> Path:
+        path = self.folder / f"config-{len(self._workers)}.yaml"
         path.write_text(yaml.safe_dump(self.config), encoding="utf-8")
-        worker = WorkerProcess(
-            ["--config", str(path), *arguments], {"MILESTONES_FAULT": fault}, self.folder / f"worker-{number}.log"
-        )
-        self._workers.append(worker)
-        return worker
+        return path
 
     def finish(self, *arguments: str) -> None:
         """A worker works off what there is, and ends well."""
@@ -161,6 +168,8 @@ class Deployment:
         try:
             wait_until(condition, timeout_s=timeout_s, what=what)
         except TimeoutError as error:
+            for worker in self._workers:
+                worker.show_stacks()
             raise AssertionError(f"{error}\n{self._logs()}") from error
 
     def wait_until_published(self) -> None:
@@ -207,6 +216,15 @@ class Deployment:
 
         self.wait(all_at_work, f"{count} members share the partitions")
 
+    def wait_for_partitions(self, count: int) -> None:
+        """Until the input topic shows this many."""
+        self.wait(lambda: len(ends(self.kafka.bootstrap_servers, self.topic)) == count, f"{count} partitions")
+
+    def take_over(self) -> None:
+        """`milestones take-over --execute`."""
+        command = [sys.executable, "-m", "consumer", "take-over", "--topic", self.topic, "--execute"]
+        subprocess.run([*command, "--config", str(self._write_config())], cwd=_ROOT, check=True, capture_output=True)
+
     def drain(self) -> None:
         """SIGTERM to all that run; each ends well."""
         running = [worker for worker in self._workers if worker.is_running]
@@ -243,4 +261,4 @@ class Deployment:
                 worker.kill()
 
     def _logs(self) -> str:
-        return "\n".join(f"--- worker {at}\n{worker.log[-3_000:]}" for at, worker in enumerate(self._workers))
+        return "\n".join(f"--- worker {at}\n{worker.log[-8_000:]}" for at, worker in enumerate(self._workers))

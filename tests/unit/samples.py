@@ -59,7 +59,7 @@ class FakeRecord:
         return 1, self.at_ms
 
 
-def tracker(document_type: str = "Sales Order", track_field: str = "status", **said: object) -> Tracker:
+def tracker(document_type: object = "Sales Order", track_field: object = "status", **said: object) -> Tracker:
     """A tracker; `values`, `from_values`, `as` and `scale` go into its rule."""
     rule = {key: said.pop(key) for key in ("values", "from_values", "as", "scale") if key in said}
     written = {"document_type": document_type, "track_field": track_field, "rule": rule, **said}
@@ -75,12 +75,12 @@ _BINLOG: Mapping[str, object] = {"server_id": 1, "gtid": "0-1-7", "file": "binlo
 _LSN: Mapping[str, object] = {"lsn": 26481480, "txId": 729, "schema": "public"}
 
 
-def mariadb_source(table: str = "tabSales Order", **block: object) -> dict[str, object]:
+def mariadb_source(table: object = "tabSales Order", **block: object) -> dict[str, object]:
     """A `source` block of the MariaDB connector."""
     return {"connector": "mariadb", "ts_ms": AT_MS, "table": table, **_BINLOG, **block}
 
 
-def postgres_source(table: str = "tabSales Order", **block: object) -> dict[str, object]:
+def postgres_source(table: object = "tabSales Order", **block: object) -> dict[str, object]:
     """A `source` block of the PostgreSQL connector."""
     return {"connector": "postgresql", "ts_ms": AT_MS, "table": table, **_LSN, **block}
 

@@ -96,7 +96,7 @@ def test_a_fingerprint_tells_records_apart() -> None:
 
 
 def test_a_fingerprint_fits_a_bigint_and_stays_what_it_was() -> None:
-    assert fingerprint(record(b"{}", offset=7)) == LastRecord(7, AT_MS, -1)
+    assert fingerprint(record(b"{}", offset=7)) == LastRecord(7, AT_MS, 1257120918336865990)
 
 
 LETTER = DeadLetter(Origin(TOPIC_ID, 2, 7), TOPIC, "BadValue", "a text is not a value", "amount")

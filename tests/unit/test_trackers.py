@@ -150,7 +150,7 @@ def test_the_trackers_encoding_comes_before_that_of_the_documents_section() -> N
     columns = {"amount": Encoding("decimal", 9), "due": Encoding("date"), "status": Encoding("text")}
     documents = {"Sales Order": DocumentType("Sales Order", columns=columns)}
     trackers = [
-        tracker(track_field="amount", **{"as": "decimal", "scale": 2}),
+        tracker(track_field="amount", scale=2, **{"as": "decimal"}),
         tracker(track_field="due"),
         tracker(track_field="title"),
     ]

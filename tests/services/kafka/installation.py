@@ -80,5 +80,9 @@ def _run(command: list[str]) -> None:
 
 
 def _random_id() -> str:
-    """As Kafka writes its ids: 16 bytes in URL-safe base64 without padding."""
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    """As Kafka writes its ids: 16 bytes in URL-safe base64 without padding, and never with a dash in front.
+
+    Kafka's tools would take that for an option.
+    """
+    id_ = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    return id_ if not id_.startswith("-") else _random_id()

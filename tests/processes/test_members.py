@@ -1,0 +1,50 @@
+"""Workers come and go: members of the group, supervised processes, signals."""
+
+import os
+import signal
+
+from tests.processes.truth import changes, milestones
+from tests.processes.workers import Deployment
+
+
+def test_four_partitions_go_from_one_member_to_two_and_back(deployment: Deployment) -> None:
+    stream = changes(3_000)
+    deployment.create(partitions=4)
+    deployment.feed(stream[:1_000])
+    deployment.start()
+    deployment.wait(lambda: sum(deployment.stored().values()) > 100, "some are stored")
+    second = deployment.start()
+    deployment.wait_for_members(2)
+    deployment.feed(stream[1_000:2_000])
+    deployment.wait(lambda: sum(deployment.stored().values()) > 1_100, "both are at work")
+    second.terminate()
+    deployment.feed(stream[2_000:])
+    assert second.ended() == 0, second.log
+    deployment.wait_for_members(1)
+    deployment.wait_until_published()
+    deployment.drain()
+    deployment.assert_exactly(milestones(stream))
+
+
+def test_two_supervised_workers_work_off_what_there_is_and_end_with_0(deployment: Deployment) -> None:
+    stream = changes(2_000)
+    deployment.create(partitions=4)
+    deployment.feed(stream)
+    deployment.finish("--workers", "2")
+    deployment.assert_exactly(milestones(stream))
+
+
+def test_a_supervised_worker_that_is_killed_is_started_again(deployment: Deployment) -> None:
+    stream = changes(1_500)
+    deployment.create(partitions=4)
+    deployment.feed(stream[:1_000])
+    supervisor = deployment.start("--workers", "2")
+    deployment.wait_for_members(2)
+    killed = supervisor.children()[0]
+    os.kill(killed, signal.SIGKILL)
+    deployment.wait(lambda: killed not in supervisor.children() and len(supervisor.children()) == 2, "a new worker")
+    deployment.wait_for_members(2)
+    deployment.feed(stream[1_000:])
+    deployment.wait_until_published()
+    deployment.drain()
+    deployment.assert_exactly(milestones(stream))

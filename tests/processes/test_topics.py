@@ -1,0 +1,47 @@
+"""The input topic itself changes: deleted and made again, or given more partitions."""
+
+from confluent_kafka.admin import NewPartitions  # type: ignore[attr-defined]
+
+from tests.processes.truth import changes, milestones
+from tests.processes.workers import Deployment
+
+
+def test_a_topic_deleted_and_made_again_stops_the_worker_with_advice_until_it_is_taken_over(
+    deployment: Deployment,
+) -> None:
+    stream = changes(600)
+    deployment.create(partitions=2)
+    deployment.feed(stream[:300])
+    worker = deployment.start()
+    deployment.wait_until_published()
+    deployment.kafka.delete_topic(deployment.topic)
+    deployment.kafka.create_topic(deployment.topic, 2, {"retention.ms": "-1"})
+    deployment.feed(stream[300:])
+
+    assert worker.ended() == 1
+    assert f"take-over --topic {deployment.topic}" in worker.log.replace("\n", " ")
+    again = deployment.start()
+    assert again.ended() == 1
+    assert f"take-over --topic {deployment.topic}" in again.log.replace("\n", " ")
+    deployment.assert_exactly(milestones(stream[:300]))
+
+    deployment.take_over()
+    deployment.finish()
+    deployment.assert_exactly(milestones(stream))
+
+
+def test_partitions_added_in_mid_run_wait_for_what_came_before_them(deployment: Deployment) -> None:
+    stream = changes(3_000)
+    deployment.create(partitions=2)
+    deployment.feed(stream[:2_000])
+    deployment.start()
+    deployment.start()
+    deployment.wait(lambda: sum(deployment.stored().values()) > 100, "some are stored")
+    request = [NewPartitions(deployment.topic, 4)]
+    deployment.admin.create_partitions(request)[deployment.topic].result(10.0)
+    deployment.wait_for_partitions(4)
+    deployment.feed(stream[2_000:])
+    deployment.wait_for_members(2)
+    deployment.wait_until_published()
+    deployment.drain()
+    deployment.assert_exactly(milestones(stream))

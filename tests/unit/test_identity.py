@@ -1,0 +1,108 @@
+"""What the source calls a change: the same when it is delivered again, another for every other change."""
+
+import pytest
+
+from consumer.core.events import ChangeEvent, SourceIdentity
+from consumer.core.states import DocumentState
+from consumer.formats.debezium_json import DebeziumJson
+from tests.unit.samples import AT_MS, batch_of, envelope, mariadb_source, postgres_source, record, rules_of
+
+DECODER = DebeziumJson(rules_of())
+
+
+def event(source: dict[str, object], transaction: object = None, **more: object) -> ChangeEvent:
+    value = envelope("u", after={"status": "Won"}, source=source, transaction=transaction)
+    decoded = DECODER.decode(batch_of(record(value, **more)))  # type: ignore[arg-type]
+    assert decoded.poison == []
+    [made] = decoded.events
+    return made
+
+
+def identity(source: dict[str, object], transaction: object = None, **more: object) -> SourceIdentity:
+    return event(source, transaction, **more).identity
+
+
+ORDERED = {"id": "0-1-7", "total_order": 3, "data_collection_order": 1}
+
+
+def test_with_transaction_metadata_it_is_the_gtid_and_the_total_order() -> None:
+    found = identity(mariadb_source(), ORDERED)
+    assert (found.kind, found.text, found.transaction, found.log) == ("gtid", "0-1-7#3", None, None)
+
+
+def test_with_a_total_order_a_fail_over_changes_nothing() -> None:
+    other_server = mariadb_source(server_id=2, file="binlog.000009", pos=9)
+    assert identity(other_server, ORDERED).text == identity(mariadb_source(), ORDERED).text
+
+
+def test_without_it_it_is_the_place_in_the_binary_log() -> None:
+    found = identity(mariadb_source())
+    assert (found.kind, found.text) == ("binlog", f"1:binlog.000001:4242:0:{AT_MS}")
+    assert (found.transaction, found.log) == ("0-1-7", "1:binlog.000001")
+
+
+def test_without_a_gtid_the_place_in_the_binary_log_is_all_there_is() -> None:
+    found = identity(mariadb_source(gtid=None), ORDERED)
+    assert (found.kind, found.text, found.transaction) == ("binlog", f"1:binlog.000001:4242:0:{AT_MS}", None)
+
+
+@pytest.mark.parametrize("part", [{"server_id": 2}, {"file": "b"}, {"pos": 1}, {"row": 1}, {"ts_ms": AT_MS + 1}])
+def test_each_part_of_the_place_tells_changes_apart(part: dict[str, object]) -> None:
+    assert identity(mariadb_source(**part)).text != identity(mariadb_source()).text
+
+
+def test_after_a_fail_over_a_gtid_that_the_document_knows_is_a_duplicate() -> None:
+    state = DocumentState()
+    state.remember(event(mariadb_source()))
+    promoted = {"server_id": 2, "file": "binlog.000002", "pos": 77}
+    assert state.has_seen(event(mariadb_source(**promoted), partition=1))
+    assert not state.has_seen(event(mariadb_source(**promoted, gtid="0-2-8"), partition=1))
+    assert not state.has_seen(event(mariadb_source(pos=5000), partition=1))
+
+
+def test_postgresql_is_known_by_lsn_transaction_and_time_but_not_by_sequence() -> None:
+    found = identity(postgres_source(sequence='["1","2"]'))
+    assert (found.kind, found.text) == ("lsn", f"26481480:729:{AT_MS}")
+    assert identity(postgres_source(sequence='["3","4"]')).text == found.text
+
+
+@pytest.mark.parametrize("part", [{"lsn": 5}, {"txId": 5}, {"ts_ms": AT_MS + 1}])
+def test_each_part_of_postgresqls_place_tells_changes_apart(part: dict[str, object]) -> None:
+    assert identity(postgres_source(**part)).text != identity(postgres_source()).text
+
+
+BARE: dict[str, object] = {"table": "tabSales Order", "ts_ms": AT_MS}
+
+
+@pytest.mark.parametrize("header", ["ce_id", "event-id"])
+def test_without_a_log_position_it_is_the_event_id_header(header: str) -> None:
+    found = identity(BARE, headers=[("other", b"x"), (header, b"4711")])
+    assert (found.kind, found.text) == ("event id", "4711")
+
+
+def test_a_log_position_comes_before_the_event_id_header() -> None:
+    assert identity(postgres_source(), headers=[("ce_id", b"4711")]).kind == "lsn"
+
+
+@pytest.mark.parametrize("headers", [None, [], [("ce_id", b"")], [("ce_id", None)]])
+def test_where_nothing_identifies_a_change_it_is_the_place_in_the_topic(headers: object) -> None:
+    found = identity(BARE, headers=headers, partition=2, offset=9)
+    assert (found.kind, found.text) == ("offset", "topic-id:2:9")
+
+
+@pytest.mark.parametrize("source", [mariadb_source(), mariadb_source(gtid=None), postgres_source(), BARE])
+def test_both_halves_of_a_rename_carry_the_same_mark(source: dict[str, object]) -> None:
+    halves = [
+        (envelope("d", {"status": "Won"}, source=source, transaction={"id": "0-1-7", "total_order": 1}),
+         ("__debezium.newkey", b'{"name":"SO-2"}'), b'{"name":"SO-1"}'),
+        (envelope("c", None, {"status": "Won"}, source=source, transaction={"id": "0-1-7", "total_order": 2}),
+         ("__debezium.oldkey", b'{"name":"SO-1"}'), b'{"name":"SO-2"}'),
+    ]  # fmt: skip
+    records = [
+        record(value, partition=n, offset=n, headers=[header, ("ce_id", f"id {n}".encode())], key=key)
+        for n, (value, header, key) in enumerate(halves)
+    ]
+    away, here = DECODER.decode(batch_of(*records)).events
+    assert away.identity.renaming == here.identity.renaming != ""
+    assert (away.reference_name, away.other_name) == ("SO-1", "SO-2")
+    assert (here.reference_name, here.other_name) == ("SO-2", "SO-1")
