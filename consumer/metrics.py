@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from consumer.batch import Verdicts
-from consumer.core.records import Batch, Partition, Span
+from consumer.core.records import Batch, Partition
 
 RECORDS = Counter("milestones_records", "Records that got a verdict or were passed over, by outcome.", ["outcome"])
 REACHED = Counter("milestones_reached", "Milestones stored, by tracker.", ["tracker"])
@@ -91,8 +92,18 @@ def observe_batch(batch: Batch, verdicts: Verdicts, published: int) -> None:
             NEWEST_RECORD_AGE.labels(span.topic, span.partition).set(max(age, 0.0))
 
 
-def observe_lag(spans: Mapping[Partition, Span], ends: Mapping[Partition, int]) -> None:
-    """How far each partition that this worker reads is behind its end."""
-    for key, span in spans.items():
+def observe_lag(confirmed: Mapping[Partition, int], ends: Mapping[Partition, int]) -> None:
+    """How far what this worker published is behind the end of each partition."""
+    for key, offset in confirmed.items():
         if ends.get(key, -1) >= 0:
-            LAG.labels(*key).set(max(ends[key] - span.published, 0))
+            LAG.labels(*key).set(max(ends[key] - offset, 0))
+
+
+def forget(partitions: Iterable[Partition]) -> None:
+    """Stops reporting partitions that another worker has now. Several processes' newest report wins by itself."""
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+        return
+    for topic, number in partitions:
+        for gauge in (STORED_OFFSET, PUBLISHED_OFFSET, LAG, NEWEST_RECORD_AGE):
+            with suppress(KeyError):
+                gauge.remove(topic, str(number))

@@ -47,7 +47,8 @@ class Supervisor:
 
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": self._folder.name}
-        return subprocess.Popen(self._command, env=environment)
+        # In a session of its own: Ctrl-C reaches a worker once, from here, and it drains.
+        return subprocess.Popen(self._command, env=environment, start_new_session=True)
 
     def _look_after(self, worker: subprocess.Popen[bytes]) -> int:
         code = worker.poll()

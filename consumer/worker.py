@@ -46,9 +46,12 @@ class Source(Protocol):
     def waiting(self) -> set[Partition]: ...
     @property
     def spans(self) -> Mapping[Partition, Span]: ...
+    @property
+    def confirmed(self) -> dict[Partition, int]: ...
     def ends(self) -> Mapping[Partition, int]: ...
     def poll(self, max_records: int, max_bytes: int, timeout_s: float) -> Batch | None: ...
     def advance(self, batch: Batch) -> None: ...
+    def confirm(self, batch: Batch) -> None: ...
     def restart(self) -> None: ...
 
     before_revoke: Callable[[], None]
@@ -80,6 +83,7 @@ class Worker:
         self._publish_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="publish")
         self._storing: Future[None] | None = None
         self._publishing: Future[None] | None = None
+        self._observed: set[Partition] = set()
         self._failures = self._fencings = 0
         self._resume_at_s = self._check_at_s = self._observe_at_s = self._ask_at_s = 0.0
         self.stopping = False
@@ -105,7 +109,7 @@ class Worker:
             self._read_again(error)
 
     def _take_up(self) -> None:
-        """Ends what a killed predecessor left open: whoever asks for committed offsets would wait for its transaction."""
+        """Ends what a killed predecessor left open: whoever asks for committed offsets waits for its transaction."""
         self._store.connect()
         self._publisher.prepare()
 
@@ -150,6 +154,7 @@ class Worker:
     def _publish_step(self, batch: Batch, verdicts: Verdicts) -> None:
         with metrics.timed("publish"):
             published = publish_batch(batch, verdicts, self._publisher, self._topics)
+        self._source.confirm(batch)
         self._failures = self._fencings = 0
         self._batch_records = min(self._batch_records * 2, self._limits.records)
         metrics.READY.set(1)
@@ -213,7 +218,10 @@ class Worker:
     def _observe(self, now: float) -> None:
         if now >= self._observe_at_s:
             self._observe_at_s = now + _POSITIONS_S
-            metrics.observe_lag(self._source.spans, self._source.ends())
+            confirmed = self._source.confirmed
+            metrics.observe_lag(confirmed, self._source.ends())
+            metrics.forget(self._observed - confirmed.keys())
+            self._observed = set(confirmed)
             metrics.READY.set(0 if self._source.waiting else 1)
 
     def _done(self) -> bool:

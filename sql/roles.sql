@@ -1,4 +1,4 @@
--- Roles of Milestones. Run once by somebody with CREATEROLE, before the first `milestones migrate`:
+-- Roles of Milestones. Run once, in the database that will hold the tables, by somebody with CREATEROLE, before the first `milestones migrate`:
 --     psql "$ADMIN_DSN" -f sql/roles.sql
 -- None can log in: grant them to the users that do, e.g.  grant milestones_consumer to erp_worker;
 -- Rights on tables are in sql/grants.sql, which `milestones migrate` runs whenever these roles exist.
@@ -16,4 +16,5 @@ begin
             execute format('create role %I nologin', role_name);
         end if;
     end loop;
+    execute format('grant usage, create on schema %I to milestones_owner', current_schema());
 end $$;

@@ -22,7 +22,7 @@ from consumer.config import ColumnSection, DocumentSection, Settings, load, read
 from consumer.core.trackers import Rule, Tracker
 from consumer.core.values import ENCODINGS, Encoding, canonical
 from consumer.formats.connect_json import scalar
-from consumer.kafka.settings import OWNED
+from consumer.kafka.settings import OWNED, consumer_settings, producer_settings
 
 REPOSITORY = Path(__file__).parents[1]
 PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md")])
@@ -197,6 +197,12 @@ def test_the_configuration_page_lists_every_key_with_its_default() -> None:
     text = page("configuration")
     listed = rows(section(text, "## Every key")) + rows(section(text, "## documents"))
     assert {code(key)[0]: default for key, default, _ in listed} == expected
+
+
+def test_the_properties_of_kafka_that_differ_are_listed() -> None:
+    chosen = {**consumer_settings({}), **producer_settings({}, None)}
+    listed = {code(row[0])[0]: code(row[1])[0] for row in rows(section(page("configuration"), "## kafka"))}
+    assert listed == {name: _written_default(value).strip("`") for name, value in chosen.items() if name not in OWNED}
 
 
 def test_the_settings_that_the_protocol_owns_are_listed() -> None:

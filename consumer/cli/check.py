@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console
+from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, errors
 from consumer.config import Settings, effective, load
 
 
@@ -28,4 +28,4 @@ def check(
     settings = load(config)
     typer.echo(yaml.safe_dump(effective(settings), sort_keys=False, allow_unicode=True), nl=False)
     count = len(settings.tracker_list() or [])
-    console.print(f"[green]ok[/]: {config.name} is valid; {count} trackers", highlight=False, soft_wrap=True)
+    errors.print(f"[green]ok[/]: {config.name} is valid; {count} trackers", highlight=False, soft_wrap=True)

@@ -22,12 +22,16 @@ def status(config: ConfigOption = DEFAULT_CONFIG) -> None:
     settings = load(config)
     topic = settings.input.topic
     rows = stored_positions(settings.dsn, topic)
-    ends = topics_of(settings).ends([Partition(topic, row.partition) for row in rows])
-    table = Table("partition", "stored", "end", "behind", "last batch", box=None, header_style="bold")
-    for row in rows:
-        behind = ends[Partition(topic, row.partition)].high - row.next_offset
+    if not rows:
+        console.print(f"nothing of {topic} was stored yet")
+        return
+    keys = [Partition(topic, row.partition) for row in rows]
+    topics = topics_of(settings)
+    ends, published = topics.ends(keys), topics.committed(settings.group, keys)
+    table = Table("partition", "stored", "published", "end", "behind", "last batch", box=None, header_style="bold")
+    for key, row in zip(keys, rows, strict=True):
+        done = published.get(key) or 0
+        counts = (row.next_offset, done, ends[key].high, max(ends[key].high - done, 0))
         at = row.updated_at.strftime("%Y-%m-%d %H:%M:%S %Z")
-        table.add_row(
-            f"{topic}-{row.partition}", f"{row.next_offset:,}", f"{row.next_offset + behind:,}", f"{behind:,}", at
-        )
-    console.print(table if rows else f"nothing of {topic} was stored yet")
+        table.add_row(f"{topic}-{row.partition}", *(f"{count:,}" for count in counts), at)
+    console.print(table)

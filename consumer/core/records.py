@@ -68,7 +68,8 @@ class Span(msgspec.Struct, frozen=True):
     """What one batch does to one partition.
 
     Offsets in `[published, next_offset)` are announced; those at or above `stored` are evaluated first.
-    `last` is the last record read, None where only the position moved on.
+    `last` is the last record read, None where only the position moved on. `published` counts batches in flight as
+    published; `confirmed` is the offset that the group is known to have committed.
     """
 
     topic: str
@@ -78,6 +79,7 @@ class Span(msgspec.Struct, frozen=True):
     published: int
     next_offset: int
     last: LastRecord | None = None
+    confirmed: int = 0
 
     @property
     def stored_after(self) -> int:

@@ -234,7 +234,10 @@ def compile_rules(trackers: Trackers, documents: Mapping[str, DocumentType]) -> 
             described.actor,
             tuple(TrackedField(name, _encoding(tracker, described)) for name, tracker in fields),
         )
-        plans.update(dict.fromkeys(tables_of(described), plan))
+        for table in tables_of(described):
+            if plans.setdefault(table, plan) is not plan:
+                taken = plans[table].document_type
+                raise ConfigError(f"documents: {taken} and {document_type} both say that table {table} is theirs")
     return Rules(trackers.revision, plans, {key: tuple(some) for key, some in by_field.items()})
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -26,6 +29,8 @@ _STOP = {
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "allow this user to WRITE to transactional ids of this group",
 }
 _MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
+
+_OFFSETS_TIMEOUT_S = 3.0
 
 
 class Outbox(Protocol):
@@ -148,9 +153,26 @@ class Publisher:
             return
         group = cast("Consumer", batch.group)
         fault_point("produced")
-        self._repeat(lambda left: producer.send_offsets_to_transaction(offsets, group, left))
+        self._send_offsets(producer, offsets, group)
         fault_point("offsets-sent")
         self._repeat(producer.commit_transaction)
+
+    def _send_offsets(self, producer: Producer, offsets: list[TopicPartition], group: Consumer) -> None:
+        """Adds the offsets to the transaction, from a thread of its own.
+
+        When the group's coordinator went away and came back, the client may wait for ever, whatever time-out it is
+        given (librdkafka issues 5456 and 5511). Thread and producer are then left behind; the next producer fences them.
+        """
+
+        def send(left_s: float) -> None:
+            producer.send_offsets_to_transaction(offsets, group, left_s)
+
+        sending = _detached(lambda: self._repeat(send))
+        try:
+            sending.result(_OFFSETS_TIMEOUT_S)
+        except FutureTimeoutError as error:
+            self._producer = None
+            raise PublishDown("the group's coordinator did not take the offsets in time") from error
 
     def _flush(self, producer: Producer) -> None:
         left = producer.flush(max(self._deadline_s - time.monotonic(), 0.0))
@@ -201,3 +223,19 @@ class Publisher:
     def close(self) -> None:
         """Everything was committed or aborted before: nothing is left to send."""
         self._discard()
+
+
+def _detached(call: Callable[[], None]) -> Future[None]:
+    """Runs a call in a thread that nobody has to wait for, not even the end of the process."""
+    outcome: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - whoever waits raises it
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(None)
+
+    threading.Thread(target=run, daemon=True, name="send-offsets").start()
+    return outcome

@@ -16,6 +16,7 @@ OWNED = frozenset(
         "enable.auto.offset.store",
         "auto.offset.reset",
         "group.protocol",
+        "group.instance.id",
         "transactional.id",
         "enable.idempotence",
         "enable.partition.eof",
@@ -29,7 +30,6 @@ OWNED = frozenset(
 CONSUMER_ONLY = frozenset(
     {
         "group.id",
-        "group.instance.id",
         "session.timeout.ms",
         "heartbeat.interval.ms",
         "max.poll.interval.ms",

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from msgspec.structs import replace
 
 from consumer.core.positions import Start, check_proof
 from consumer.core.records import Batch, LastRecord, Partition, Record, Span, fingerprint, next_offset_of, offset_of
@@ -41,12 +42,17 @@ _READ_AGAIN = frozenset(
 class _Reading:
     """A partition that is being read. `proof`: the last stored record, still to be met and compared."""
 
-    __slots__ = ("end", "proof", "span")
+    __slots__ = ("confirmed", "end", "proof", "span")
 
     def __init__(self, start: Start) -> None:
         self.span = start.span
         self.proof = start.proof
+        self.confirmed = start.span.published
         self.end = 0
+
+    def moved(self, next_offset: int, last: LastRecord | None = None) -> Span:
+        """What a batch that reads up to `next_offset` does to this partition."""
+        return replace(self.span, next_offset=next_offset, last=last, confirmed=self.confirmed)
 
 
 class Source:
@@ -75,8 +81,13 @@ class Source:
         return self.waiting | self._reading.keys()
 
     @property
+    def confirmed(self) -> dict[Partition, int]:
+        """The group's committed offset, as last known, of the partitions that are being read."""
+        return {key: reading.confirmed for key, reading in self._reading.items()}
+
+    @property
     def spans(self) -> Mapping[Partition, Span]:
-        """Both watermarks of the partitions that are being read."""
+        """Both watermarks of the partitions that are being read; batches in flight count as done."""
         return {key: reading.span for key, reading in self._reading.items()}
 
     def ends(self) -> dict[Partition, int]:
@@ -243,13 +254,13 @@ class Source:
         spans = {}
         for record in last.values():
             key = _key(record)
-            spans[key] = _moved(self._reading[key].span, next_offset_of(record), fingerprint(record))
+            spans[key] = self._reading[key].moved(next_offset_of(record), fingerprint(record))
         return spans
 
     def _ends(self) -> dict[Partition, Span]:
         """Partitions read to their end whose position lags behind it: markers of transactions, removed records."""
         return {
-            key: _moved(reading.span, reading.end, None)
+            key: reading.moved(reading.end)
             for key, reading in self._reading.items()
             if reading.end > min(reading.span.stored, reading.span.published)
         }
@@ -259,17 +270,19 @@ class Source:
         for key, span in batch.spans.items():
             reading = self._reading.get(key)
             if reading is not None:
-                reading.span = Span(
-                    span.topic, span.topic_id, span.partition, span.stored_after, span.published_after, 0
-                )
+                moved = {"stored": span.stored_after, "published": span.published_after}
+                reading.span = replace(reading.span, **moved)
+
+    def confirm(self, batch: Batch) -> None:
+        """Notes that the batch is published. Called by the thread that publishes."""
+        for key, span in batch.spans.items():
+            reading = self._reading.get(key)
+            if reading is not None:
+                reading.confirmed = max(reading.confirmed, span.published_after)
 
     def close(self) -> None:
         """Leaves the group."""
         self._consumer.close()
-
-
-def _moved(span: Span, next_offset: int, last: LastRecord | None) -> Span:
-    return Span(span.topic, span.topic_id, span.partition, span.stored, span.published, next_offset, last)
 
 
 def _nothing() -> None:

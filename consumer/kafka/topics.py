@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
 from consumer.core.positions import LogEnds
@@ -70,6 +70,14 @@ class Topics:
         keys = list(partitions)
         low, high = self._offsets(keys, _EARLIEST), self._offsets(keys, _LATEST)
         return {key: LogEnds(low[key], high[key]) for key in keys}
+
+    def committed(self, group: str, partitions: Iterable[Partition]) -> dict[Partition, int | None]:
+        """A group's committed offsets, asked from outside the group; None where there is none."""
+        places = [TopicPartition(key.topic, key.partition) for key in partitions]
+        request = ConsumerGroupTopicPartitions(group, places)
+        answer = self._admin.list_consumer_group_offsets([request], request_timeout=_TIMEOUT_S)[group]
+        offsets = _asked(lambda: answer.result(_TIMEOUT_S)).topic_partitions or ()
+        return {Partition(p.topic, p.partition): p.offset if p.offset >= 0 else None for p in offsets}
 
     def _offsets(self, keys: Sequence[Partition], spec: OffsetSpec) -> dict[Partition, int]:
         asked = {TopicPartition(key.topic, key.partition): spec for key in keys}

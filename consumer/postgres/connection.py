@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
@@ -74,8 +75,10 @@ def _complete(dsn: str) -> str:
         "keepalives_count": "3",
         "tcp_user_timeout": "10000",
     }
-    host = str(given.get("host") or "")
-    if not _is_local(host) and "sslmode" not in given:
+    host = str(
+        given.get("hostaddr") or given.get("host") or os.environ.get("PGHOSTADDR") or os.environ.get("PGHOST", "")
+    )
+    if not _is_local(host) and "sslmode" not in given and "PGSSLMODE" not in os.environ:
         defaults["sslmode"] = "verify-full"
         if "sslrootcert" not in given:
             defaults["sslrootcert"] = "system"

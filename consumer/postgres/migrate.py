@@ -88,9 +88,10 @@ def check_schema(connection: Connection) -> None:
 
 
 def _own_what_is_made(connection: Connection) -> None:
-    """Tables belong to milestones_owner where that role exists and this user is a member of it."""
+    """Tables belong to milestones_owner where that role exists, may create here, and this user is a member of it."""
     row = connection.execute(
-        "select pg_has_role(current_user, oid, 'set') from pg_roles where rolname = 'milestones_owner'"
+        "select pg_has_role(current_user, oid, 'member') and has_schema_privilege(oid, current_schema(), 'create') "
+        "from pg_roles where rolname = 'milestones_owner'"
     ).fetchone()
     if row is not None and row[0] and not _table_exists(connection):
         connection.execute("set local role milestones_owner")

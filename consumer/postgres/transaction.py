@@ -50,7 +50,7 @@ class StoreTransaction:
                 "topic_ids": [s.topic_id for s in moving],
                 "stored": [s.stored for s in moving],
                 "new_offsets": [s.stored_after for s in moving],
-                "published_offsets": [s.published for s in moving],
+                "published_offsets": [s.confirmed for s in moving],
                 "last_offsets": [_last(s)[0] for s in moving],
                 "last_timestamps": [_last(s)[1] for s in moving],
                 "last_hashes": [_last(s)[2] for s in moving],

@@ -45,7 +45,12 @@ BAD: Final = [
     Bad("trailing garbage", _GOOD.value + b"}", "MalformedRecord"),
     Bad("byte order mark", b"\xef\xbb\xbf" + _GOOD.value, "MalformedRecord"),
     Bad("not UTF-8", _GOOD.value.replace(b"jane@", b"jan\xff@"), "MalformedRecord", headers=[("trace", b"\xff\x00")]),
-    Bad("empty value", b"", "MalformedRecord", headers=[("null", None), ("empty", b""), ("twice", b"1"), ("twice", b"2")]),
+    Bad(
+        "empty value",
+        b"",
+        "MalformedRecord",
+        headers=[("null", None), ("empty", b""), ("twice", b"1"), ("twice", b"2")],
+    ),
     Bad("an array", b"[1,2,3]", "MalformedRecord"),
     Bad("a number", b"42", "MalformedRecord"),
     Bad("an object that is no envelope", b'{"hello":"world"}', "MalformedRecord", "op"),

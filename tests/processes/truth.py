@@ -119,9 +119,7 @@ def milestones(stream: Iterable[Change]) -> list[Reached]:
         if change.document_type in TRACKED and differs and change.after:
             document = (change.document_type, change.name)
             occurrences[document] += 1
-            reached.append(
-                Reached(*document, change.before or None, change.after, change.gtid, occurrences[document])
-            )
+            reached.append(Reached(*document, change.before or None, change.after, change.gtid, occurrences[document]))
     return reached
 
 

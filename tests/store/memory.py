@@ -46,6 +46,7 @@ class Database:
 
     def __init__(self) -> None:
         self.tables = Tables()
+        self.fails_at_commit: BaseException | None = None
 
 
 class MemoryStore:
@@ -54,6 +55,9 @@ class MemoryStore:
     def __init__(self, database: Database, group: str = "milestones") -> None:
         self._database = database
         self._group = group
+
+    def connect(self) -> None:
+        """Memory is always there."""
 
     def positions(self, topic: str, partitions: Sequence[int]) -> dict[int, StoredPosition]:
         held = self._database.tables.positions
@@ -70,6 +74,9 @@ class MemoryStore:
         transaction = MemoryTransaction(draft)
         transaction.move(self._group, spans)
         yield transaction
+        failure, self._database.fails_at_commit = self._database.fails_at_commit, None
+        if failure is not None:
+            raise failure
         self._database.tables = draft
 
     def stored_verdicts(self, spans: Mapping[Partition, Span]) -> tuple[list[Milestone], list[DeadLetter]]:
