@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
@@ -87,6 +88,7 @@ def milestone_id(tracker: str, key: StateKey, identity: str, identity_ms: int) -
     return f"{time[:8]}-{time[8:]}-8{digest[:3]}-{variant}{digest[4:7]}-{digest[7:19]}"
 
 
+@lru_cache(maxsize=4_096)
 def iso_time(micros: int) -> str:
     """RFC 3339 in UTC with as many digits as the time has: `2026-11-22T21:34:13.5Z` never, `…13.500000Z` yes."""
     return (_EPOCH + timedelta(microseconds=micros)).replace(tzinfo=None).isoformat() + "Z"

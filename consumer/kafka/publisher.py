@@ -46,7 +46,7 @@ class Publisher:
     Args:
         kafka: the user's settings.
         transactional_id: gives the id for a new producer; None for at_least_once.
-        commit_offsets: for at_least_once, commits the group's offsets (sync) after every delivery succeeded.
+        commit_offsets: for at_least_once, has the group's offsets committed, after every delivery succeeded.
         timeout_s: how long one publish may take; below the transaction time-out.
     """
 
@@ -161,7 +161,7 @@ class Publisher:
         """Adds the offsets to the transaction, from a thread of its own.
 
         When the group's coordinator went away and came back, the client may wait for ever, whatever time-out it is
-        given (librdkafka issues 5456 and 5511). Thread and producer are then left behind; the next producer fences them.
+        given (librdkafka issues 5456 and 5511). Thread and producer are then left behind; the next one fences them.
         """
 
         def send(left_s: float) -> None:

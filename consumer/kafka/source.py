@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from queue import SimpleQueue
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from msgspec.structs import replace
@@ -70,6 +72,7 @@ class Source:
         self._read_again = ""
         self._fatal = ""
         self._revoked = False
+        self._to_commit: SimpleQueue[list[TopicPartition]] = SimpleQueue()
         self.before_revoke: Callable[[], None] = _nothing
         self._last_record_s = 0.0
         self._consumer = made(Consumer, {**consumer_settings(kafka), "error_cb": self._on_error})
@@ -107,6 +110,9 @@ class Source:
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """What is in flight is committed, or has failed, before the partitions are given away."""
         self.before_revoke()
+        # What cannot be committed now is announced again by the next owner, which at_least_once allows.
+        with suppress(PublishDown):
+            self.commit_published()
         self._forget(_keys(partitions))
         consumer.incremental_unassign(partitions)
 
@@ -161,13 +167,29 @@ class Source:
         self._reading[key] = _Reading(start)
 
     def commit(self, offsets: list[TopicPartition]) -> None:
-        """Commits offsets as the group's, for at_least_once; within a transaction the publisher does it.
+        """Notes offsets to commit as the group's, for at_least_once; within a transaction the publisher does it.
+
+        Called by the thread that publishes, which must not call the client: it lets in one thread at a time, and one that
+        waits for a poll to end may wait long, one that waits for `on_revoke` to end, which waits for it, for ever.
+        """
+        self._to_commit.put(offsets)
+
+    def commit_published(self) -> None:
+        """Commits what `commit` noted, of the partitions that are still being read.
 
         Raises:
-            KafkaException: another member owns these partitions by now, or no answer came.
+            PublishDown: another member owns these partitions by now, or no answer came.
         """
-        if offsets:
+        places: dict[Partition, TopicPartition] = {}
+        while not self._to_commit.empty():
+            places |= {Partition(place.topic, place.partition): place for place in self._to_commit.get()}
+        offsets = [place for key, place in places.items() if key in self._reading]
+        if not offsets:
+            return
+        try:
             self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            raise PublishDown(f"the offsets were not committed: {error}") from error
 
     def restart(self) -> None:
         """All partitions wait again: what was read and not committed is read once more."""
@@ -183,6 +205,7 @@ class Source:
             Transient: the watermarks have to be read again.
             Fatal: Kafka will not let this member go on.
         """
+        self.commit_published()
         records = self._consume(max_records, max_bytes, timeout_s)
         if self._fatal:
             raise Fatal(self._fatal)

@@ -128,7 +128,7 @@ _ADVICE = {
 
 
 def _unreachable(text: str) -> MilestonesError:
-    for sign in ("password authentication failed", "no pg_hba.conf entry", 'database "', "certificate"):
+    for sign in ("password authentication failed", "no pg_hba.conf entry", 'database "', 'role "', "certificate"):
         if sign in text and "starting up" not in text and "shutting down" not in text:
             return Fatal(f"PostgreSQL refuses the connection: {text}; check postgres.dsn in config.yaml")
     return StoreDown(f"PostgreSQL cannot be reached: {text}")

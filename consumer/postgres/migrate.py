@@ -12,6 +12,13 @@ from consumer.postgres.connection import Connection, connect, translated
 
 _FILE = re.compile(r"(\d{4})_(\w+)\.sql")
 _LOCK = "select pg_advisory_xact_lock(hashtext('milestones.migrate'))"
+_MADE_BY_OWNER = """
+select pg_has_role(current_user, role.oid, 'member') and has_schema_privilege(role.oid, current_schema(), 'create')
+    and coalesce(made.relowner = role.oid, true)
+from pg_roles role
+left join pg_class made on made.oid = to_regclass('schema_migration')
+where role.rolname = 'milestones_owner'
+"""
 _TABLE = """
 create table if not exists schema_migration (
     version     integer primary key,
@@ -88,12 +95,10 @@ def check_schema(connection: Connection) -> None:
 
 
 def _own_what_is_made(connection: Connection) -> None:
-    """Tables belong to milestones_owner where that role exists, may create here, and this user is a member of it."""
-    row = connection.execute(
-        "select pg_has_role(current_user, oid, 'member') and has_schema_privilege(oid, current_schema(), 'create') "
-        "from pg_roles where rolname = 'milestones_owner'"
-    ).fetchone()
-    if row is not None and row[0] and not _table_exists(connection):
+    """Tables belong to milestones_owner where that role exists, may create here, and this user is a member of it;
+    later ones to it only if the first do."""
+    row = connection.execute(_MADE_BY_OWNER).fetchone()
+    if row is not None and row[0]:
         connection.execute("set local role milestones_owner")
 
 

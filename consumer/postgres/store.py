@@ -13,6 +13,7 @@ from consumer.core.positions import StoredPosition
 from consumer.core.records import DeadLetter, LastRecord, Origin, Partition, Span
 from consumer.errors import MilestonesError, StoreDown, Superseded
 from consumer.faults import fault_point
+from consumer.postgres.arrays import array
 from consumer.postgres.blockers import end_blockers
 from consumer.postgres.connection import Connection, SessionLimits, connect, translated
 from consumer.postgres.migrate import check_schema
@@ -85,7 +86,7 @@ class Store:
         """The stored positions of those partitions that have one."""
         with self._statement() as connection:
             rows: list[Any] = connection.execute(
-                _SQL["read_positions"], {"topic": topic, "partitions": list(partitions)}
+                _SQL["read_positions"], {"topic": topic, "partitions": array(list(partitions))}
             ).fetchall()
         return {row[0]: _position(row) for row in rows}
 
@@ -96,11 +97,11 @@ class Store:
                 _SQL["create_positions"],
                 {
                     "consumer_group": self._group,
-                    "topics": [s.topic for s in spans],
-                    "partitions": [s.partition for s in spans],
-                    "topic_ids": [s.topic_id for s in spans],
-                    "next_offsets": [s.stored for s in spans],
-                    "published_offsets": [s.published for s in spans],
+                    "topics": array([s.topic for s in spans]),
+                    "partitions": array([s.partition for s in spans]),
+                    "topic_ids": array([s.topic_id for s in spans]),
+                    "next_offsets": array([s.stored for s in spans]),
+                    "published_offsets": array([s.published for s in spans]),
                 },
             )
 
@@ -192,11 +193,11 @@ def _position(row: Any) -> StoredPosition:
 
 def _ranges(spans: Sequence[Span]) -> dict[str, object]:
     return {
-        "topics": [s.topic for s in spans],
-        "topic_ids": [s.topic_id for s in spans],
-        "partitions": [s.partition for s in spans],
-        "first_offsets": [s.stored_before.start for s in spans],
-        "next_offsets": [s.stored_before.stop for s in spans],
+        "topics": array([s.topic for s in spans]),
+        "topic_ids": array([s.topic_id for s in spans]),
+        "partitions": array([s.partition for s in spans]),
+        "first_offsets": array([s.stored_before.start for s in spans]),
+        "next_offsets": array([s.stored_before.stop for s in spans]),
     }
 
 

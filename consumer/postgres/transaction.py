@@ -14,6 +14,7 @@ from consumer.core.records import DeadLetter, Origin, Partition, Span
 from consumer.core.states import DocumentState
 from consumer.errors import AlreadyRecorded, Superseded
 from consumer.faults import fault_point
+from consumer.postgres.arrays import array
 from consumer.postgres.connection import Connection
 from consumer.postgres.statements import statements
 
@@ -45,15 +46,15 @@ class StoreTransaction:
             _SQL["move_positions"],
             {
                 "consumer_group": self._group,
-                "topics": [s.topic for s in moving],
-                "partitions": [s.partition for s in moving],
-                "topic_ids": [s.topic_id for s in moving],
-                "stored": [s.stored for s in moving],
-                "new_offsets": [s.stored_after for s in moving],
-                "published_offsets": [s.confirmed for s in moving],
-                "last_offsets": [_last(s)[0] for s in moving],
-                "last_timestamps": [_last(s)[1] for s in moving],
-                "last_hashes": [_last(s)[2] for s in moving],
+                "topics": array([s.topic for s in moving]),
+                "partitions": array([s.partition for s in moving]),
+                "topic_ids": array([s.topic_id for s in moving]),
+                "stored": array([s.stored for s in moving]),
+                "new_offsets": array([s.stored_after for s in moving]),
+                "published_offsets": array([s.confirmed for s in moving]),
+                "last_offsets": array([_last(s)[0] for s in moving]),
+                "last_timestamps": array([_last(s)[1] for s in moving]),
+                "last_hashes": array([_last(s)[2] for s in moving]),
             },
         ).fetchall()
         if len(rows) != len(moving):
@@ -133,21 +134,21 @@ class StoreTransaction:
         self._connection.execute(
             _SQL["save_states"],
             {
-                "shared": number,
-                "types": types,
-                "fields": fields,
-                "knowns": knowns,
-                "moved_to": moved_to,
-                "origin_topic_ids": topic_ids,
-                "origin_partitions": partitions,
-                "names": [key.reference_name for key in states],
-                "values": [s.value for s in changed],
-                "since": [s.since for s in changed],
-                "ended_at": [s.ended_at for s in changed],
-                "occurrences": [_encode(s.occurrences).decode() for s in changed],
-                "recent": [s.recent for s in changed],
-                "recent_transactions": [s.recent_transactions for s in changed],
-                "origin_offsets": [(s.origin or _NOWHERE).offset for s in changed],
+                "shared": array(number),
+                "types": array(types),
+                "fields": array(fields),
+                "knowns": array(knowns),
+                "moved_to": array(moved_to),
+                "origin_topic_ids": array(topic_ids),
+                "origin_partitions": array(partitions),
+                "names": array([key.reference_name for key in states]),
+                "values": array([s.value for s in changed]),
+                "since": array([s.since for s in changed]),
+                "ended_at": array([s.ended_at for s in changed]),
+                "occurrences": array([_encode(s.occurrences).decode() for s in changed]),
+                "recent": array([s.recent.hex() for s in changed]),
+                "recent_transactions": array([s.recent_transactions.hex() for s in changed]),
+                "origin_offsets": array([(s.origin or _NOWHERE).offset for s in changed]),
             },
         )
 
@@ -156,9 +157,9 @@ class StoreTransaction:
             _SQL["record_aliases"],
             {
                 **_alias_columns([a.key for a in aliases]),
-                "renamed_at": [a.renamed_at for a in aliases],
-                "first_halves": [a.first_half for a in aliases],
-                "settled": [a.settled for a in aliases],
+                "renamed_at": array([a.renamed_at for a in aliases]),
+                "first_halves": array([a.first_half for a in aliases]),
+                "settled": array([a.settled for a in aliases]),
             },
         )
 
@@ -167,9 +168,9 @@ class StoreTransaction:
             _SQL["record_dead_letters"],
             {
                 **_origins([letter.origin for letter in letters], "offsets"),
-                "error_classes": [letter.error_class for letter in letters],
-                "messages": [letter.message for letter in letters],
-                "fields": [letter.field for letter in letters],
+                "error_classes": array([letter.error_class for letter in letters]),
+                "messages": array([letter.message for letter in letters]),
+                "fields": array([letter.field for letter in letters]),
             },
         )
 
@@ -183,27 +184,27 @@ def _last(span: Span) -> tuple[int | None, int | None, int | None]:
 
 def _origins(origins: Sequence[Origin], offsets: str) -> dict[str, object]:
     return {
-        "topic_ids": [o.topic_id for o in origins],
-        "partitions": [o.partition for o in origins],
-        offsets: [o.offset for o in origins],
+        "topic_ids": array([o.topic_id for o in origins]),
+        "partitions": array([o.partition for o in origins]),
+        offsets: array([o.offset for o in origins]),
     }
 
 
 def _key_columns(keys: Iterable[StateKey]) -> dict[str, object]:
     keys = list(keys)
     return {
-        "types": [k.reference_type for k in keys],
-        "names": [k.reference_name for k in keys],
-        "fields": [k.track_field for k in keys],
+        "types": array([k.reference_type for k in keys]),
+        "names": array([k.reference_name for k in keys]),
+        "fields": array([k.track_field for k in keys]),
     }
 
 
 def _alias_columns(keys: Sequence[AliasKey]) -> dict[str, object]:
     return {
-        "types": [k.reference_type for k in keys],
-        "old_names": [k.old_name for k in keys],
-        "new_names": [k.new_name for k in keys],
-        "identities": [k.source_identity for k in keys],
+        "types": array([k.reference_type for k in keys]),
+        "old_names": array([k.old_name for k in keys]),
+        "new_names": array([k.new_name for k in keys]),
+        "identities": array([k.source_identity for k in keys]),
     }
 
 
@@ -238,23 +239,23 @@ def _milestone_columns(milestones: Sequence[Milestone]) -> dict[str, object]:
     return {
         "revision": first.tracker_revision,
         "recorded_at": first.recorded_at,
-        "shared": number,
-        "types": types,
-        "fields": fields,
-        "trackers": trackers,
-        "from_values_known": known,
-        "identity_kinds": kinds,
-        "origin_topic_ids": topic_ids,
-        "origin_partitions": partitions,
-        "announce": announce,
-        "silent": silent,
-        "ids": [m.id for m in milestones],
-        "names": [m.reference_name for m in milestones],
-        "values": [m.value for m in milestones],
-        "from_values": [m.from_value for m in milestones],
-        "occurrences": [m.occurrence for m in milestones],
-        "reached_at": [m.reached_at for m in milestones],
-        "actors": [m.actor for m in milestones],
-        "identities": [m.source_identity for m in milestones],
-        "origin_offsets": [m.origin_offset for m in milestones],
+        "shared": array(number),
+        "types": array(types),
+        "fields": array(fields),
+        "trackers": array(trackers),
+        "from_values_known": array(known),
+        "identity_kinds": array(kinds),
+        "origin_topic_ids": array(topic_ids),
+        "origin_partitions": array(partitions),
+        "announce": array(announce),
+        "silent": array(silent),
+        "ids": array([m.id for m in milestones]),
+        "names": array([m.reference_name for m in milestones]),
+        "values": array([m.value for m in milestones]),
+        "from_values": array([m.from_value for m in milestones]),
+        "occurrences": array([m.occurrence for m in milestones]),
+        "reached_at": array([m.reached_at for m in milestones]),
+        "actors": array([m.actor for m in milestones]),
+        "identities": array([m.source_identity for m in milestones]),
+        "origin_offsets": array([m.origin_offset for m in milestones]),
     }

@@ -4,7 +4,7 @@
 -- Both watermarks' PostgreSQL side, for partitions just assigned.
 select partition, topic_id, consumer_group, next_offset, published_offset, last_offset, last_timestamp, last_hash
 from stream_position
-where topic = %(topic)s and partition = any(%(partitions)s);
+where topic = %(topic)s and partition = any(%(partitions)s::integer[]);
 
 -- name: create_positions
 -- A partition seen for the first time. Somebody else may have been here first: then theirs counts.
@@ -84,7 +84,7 @@ with state as materialized (
     select shared.reference_type, shared.track_field, shared.known, shared.moved_to, shared.origin_topic_id,
            shared.origin_partition, one.*
     from unnest(%(shared)s::integer[], %(names)s::text[], %(values)s::text[], %(since)s::bigint[],
-                %(ended_at)s::bigint[], %(occurrences)s::text[], %(recent)s::bytea[], %(recent_transactions)s::bytea[],
+                %(ended_at)s::bigint[], %(occurrences)s::text[], %(recent)s::text[], %(recent_transactions)s::text[],
                 %(origin_offsets)s::bigint[])
         as one (shared, reference_name, value, since, ended_at, occurrences, recent, recent_transactions, origin_offset)
     join unnest(%(types)s::text[], %(fields)s::text[], %(knowns)s::boolean[], %(moved_to)s::text[],
@@ -99,8 +99,8 @@ set known = state.known,
     since = timestamptz 'epoch' + state.since * interval '1 microsecond',
     ended_at = timestamptz 'epoch' + state.ended_at * interval '1 microsecond',
     occurrences = state.occurrences,
-    recent = state.recent,
-    recent_transactions = state.recent_transactions,
+    recent = decode(state.recent, 'hex'),
+    recent_transactions = decode(state.recent_transactions, 'hex'),
     moved_to = state.moved_to,
     origin_topic_id = state.origin_topic_id,
     origin_partition = state.origin_partition,

@@ -61,8 +61,8 @@ class Event(NamedTuple):
         """What the event's value says."""
         told = json.loads(self.value or b"")
         gtid = told["source_identity"].partition("#")[0]
-        names = ("reference_type", "reference_name", "from_value", "value")
-        return Reached(*(told[name] for name in names), gtid, told["occurrence"])
+        document = told["reference_type"], told["reference_name"]
+        return Reached(*document, told["from_value"], told["value"], gtid, told["occurrence"])
 
     def reason(self, name: str) -> str | None:
         """A dead letter's header, by its name without the prefix."""
@@ -73,7 +73,7 @@ class Event(NamedTuple):
 def rows(dsn: str) -> list[Row]:
     """All milestones, by origin."""
     with psycopg.connect(dsn) as connection:
-        found = connection.execute(_ROWS).fetchall()
+        found: list[Any] = connection.execute(_ROWS).fetchall()
     return [Row(*row[:6], Reached(*row[6:])) for row in found]
 
 

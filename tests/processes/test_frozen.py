@@ -31,6 +31,7 @@ def test_another_takes_over_from_a_worker_frozen_anywhere_which_then_goes_on_as_
     deployment.assert_exactly(milestones(stream[:600]))
 
     frozen.go_on()
+    deployment.wait(lambda: "reading both watermarks again" in frozen.log, "its late batch is refused")
     deployment.wait_for_members(2)
     deployment.feed(stream[600:])
     deployment.wait_until_published()

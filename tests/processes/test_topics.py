@@ -1,7 +1,5 @@
 """The input topic itself changes: deleted and made again, or given more partitions."""
 
-from confluent_kafka.admin import NewPartitions  # type: ignore[attr-defined]
-
 from tests.processes.truth import changes, milestones
 from tests.processes.workers import Deployment
 
@@ -37,9 +35,7 @@ def test_partitions_added_in_mid_run_wait_for_what_came_before_them(deployment: 
     deployment.start()
     deployment.start()
     deployment.wait(lambda: sum(deployment.stored().values()) > 100, "some are stored")
-    request = [NewPartitions(deployment.topic, 4)]
-    deployment.admin.create_partitions(request)[deployment.topic].result(10.0)
-    deployment.wait_for_partitions(4)
+    deployment.add_partitions(4)
     deployment.feed(stream[2_000:])
     deployment.wait_for_members(2)
     deployment.wait_until_published()

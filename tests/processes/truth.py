@@ -89,7 +89,7 @@ class Change:
 
 
 def changes(count: int, seed: int = 1) -> list[Change]:
-    """Creates, updates with and without a change of the status, emptied ones, deletes, snapshots; one type untracked."""
+    """Creates, updates with and without a change of the status, emptied ones, deletes, snapshots; a type untracked."""
     draw = Random(seed)
     status: dict[tuple[str, str], str] = {}
     return [_change(number, draw, status) for number in range(1, count + 1)]
@@ -110,13 +110,16 @@ def _change(number: int, draw: Random, status: dict[tuple[str, str], str]) -> Ch
     return Change(number, "u", *document, before, after)
 
 
-def milestones(stream: Iterable[Change]) -> list[Reached]:
-    """What a stream amounts to: a tracked document, created or updated, whose status is another one and not empty."""
+def milestones(stream: Iterable[Change], tracked: Sequence[str] | None = TRACKED) -> list[Reached]:
+    """What a stream amounts to: a tracked document, created or updated, whose status is another one and not empty.
+
+    `tracked` None takes all document types.
+    """
     occurrences: Counter[tuple[str, str]] = Counter()
     reached = []
     for change in stream:
         differs = change.op in ("c", "u") and change.other_name is None and change.after != change.before
-        if change.document_type in TRACKED and differs and change.after:
+        if (tracked is None or change.document_type in tracked) and differs and change.after:
             document = (change.document_type, change.name)
             occurrences[document] += 1
             reached.append(Reached(*document, change.before or None, change.after, change.gtid, occurrences[document]))

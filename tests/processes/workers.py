@@ -13,8 +13,8 @@ from typing import Any, Final, cast
 import psutil
 import psycopg
 import yaml
-from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
 
 from consumer.postgres.migrate import migrate
 from tests.processes.readings import Event, Row, assert_announced, assert_rows, ends, events, rows
@@ -216,9 +216,17 @@ class Deployment:
 
         self.wait(all_at_work, f"{count} members share the partitions")
 
-    def wait_for_partitions(self, count: int) -> None:
-        """Until the input topic shows this many."""
-        self.wait(lambda: len(ends(self.kafka.bootstrap_servers, self.topic)) == count, f"{count} partitions")
+    def add_partitions(self, count: int) -> None:
+        """Until the input topic has this many, each with a leader."""
+        self.admin.create_partitions([NewPartitions(self.topic, count)])[self.topic].result(10.0)
+
+        def all_lead() -> bool:
+            try:
+                return len(ends(self.kafka.bootstrap_servers, self.topic)) == count
+            except KafkaException:
+                return False
+
+        self.wait(all_lead, f"{count} partitions")
 
     def take_over(self) -> None:
         """`milestones take-over --execute`."""

@@ -109,7 +109,7 @@ class MemoryTransaction:
             if held is None or held[:3] != (span.topic_id, group, span.stored):
                 raise Superseded("another instance was here")
             fresh = span.last if span.last is not None and span.last.offset >= span.stored else held.last
-            self._draft.positions[key] = StoredPosition(span.topic_id, group, span.stored_after, span.published, fresh)
+            self._draft.positions[key] = StoredPosition(span.topic_id, group, span.stored_after, span.confirmed, fresh)
 
     def trackers(self, known_revision: str) -> tuple[str, str] | None:
         draft = self._draft

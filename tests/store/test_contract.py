@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from consumer.core.evaluation import BOTH_HALVES, Alias, AliasKey, Evaluation
@@ -78,11 +79,11 @@ def test_positions_are_made_once_and_whoever_made_them_first_counts(world: World
     assert first.positions("another topic", [0]) == {}
 
 
-def test_a_transaction_moves_stored_and_remembers_published_and_the_last_record(store: WholeStore) -> None:
+def test_a_transaction_moves_stored_and_remembers_what_is_confirmed_and_the_last_record(store: WholeStore) -> None:
     last = LastRecord(6, AT_MS, -42)
     stored(store, span(7, published=0, last=last))
     assert store.positions(TOPIC, [0])[0] == StoredPosition(TOPIC_ID, "milestones", 7, 0, last)
-    stored(store, span(9, stored=7, published=7))
+    stored(store, msgspec.structs.replace(span(9, stored=7, published=9), confirmed=7))
     assert store.positions(TOPIC, [0])[0] == StoredPosition(TOPIC_ID, "milestones", 9, 7, last)
 
 

@@ -123,7 +123,7 @@ def test_the_table_itself_refuses_what_no_milestone_can_be(migrated: str, statem
 
 @pytest.mark.parametrize("column", ["reference_type", "reference_name", "track_field", "value", "milestone_tracker"])
 def test_the_five_columns_of_the_origin_are_never_null(migrated: str, column: str) -> None:
-    columns = [name for name in ("reference_type", "reference_name", "track_field", "value", "milestone_tracker")]
+    columns = ["reference_type", "reference_name", "track_field", "value", "milestone_tracker"]
     values = ", ".join("null" if name == column else "'x'" for name in columns)
     with pytest.raises(psycopg.errors.NotNullViolation, match=column):
         change(migrated, f"insert into milestone ({', '.join(columns)}) values ({values})")  # noqa: S608

@@ -34,7 +34,7 @@ def connection(database: str) -> Iterator[Connection]:
         ("insert into one select string_agg(md5(n::text), '') from generate_series(1, 1000) n", None, Refused, "54000"),
         ("set statement_timeout = '10ms'; select pg_sleep(30)", None, StoreDown, "57014"),
         ("set transaction_timeout = '10ms'; begin; select pg_sleep(30)", None, StoreDown, "25P04"),
-        ("set default_transaction_read_only = on; insert into one values ('a')", None, StoreDown, "25006"),
+        ("begin read only; insert into one values ('a')", None, StoreDown, "25006"),
         ("select pg_terminate_backend(pg_backend_pid())", None, StoreDown, "57P01"),
         ("select * from nowhere", None, Fatal, "42P01.*run `milestones migrate`"),
         ("select nothing from one", None, Fatal, "42703.*run `milestones migrate`"),
@@ -59,7 +59,6 @@ def test_a_lock_that_is_not_had_in_time_is_worth_another_try(database: str, conn
 
 def test_a_deadlock_is_worth_another_try(database: str, connection: Connection) -> None:
     connection.execute("insert into one values ('a', 1), ('b', 1)")
-    connection.execute("alter system set deadlock_timeout = '10ms'")
 
     def update(session: Connection, key: str) -> None:
         with translated():
@@ -99,7 +98,7 @@ def test_a_server_that_is_away_is_worth_another_try() -> None:
 
 def test_a_read_only_server_is_not_the_one_to_store_in(postgres: PostgresService, database: str) -> None:
     with psycopg.connect(postgres.admin_dsn, autocommit=True) as admin:
-        name = psycopg.sql.Identifier(psycopg.conninfo.conninfo_to_dict(database)["dbname"] or "")
+        name = psycopg.sql.Identifier(str(psycopg.conninfo.conninfo_to_dict(database)["dbname"]))
         admin.execute(psycopg.sql.SQL("alter database {} set default_transaction_read_only = on").format(name))
     with pytest.raises(StoreDown, match="read-only"):
         connect(database)
