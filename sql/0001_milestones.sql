@@ -99,12 +99,21 @@ end $$;
 
 create function record_tracker_revision() returns trigger language plpgsql security definer
 set search_path from current as $$
+declare
+    latest bigint := (select max(number) from tracker_revision);
+    present jsonb := (
+        select coalesce(jsonb_agg(jsonb_build_object(
+            'name', name, 'description', description, 'document_type', document_type, 'track_field', track_field,
+            'rule', rule, 'disabled', disabled, 'managed_by', managed_by) order by name), '[]')
+        from milestone_tracker);
 begin
-    insert into tracker_revision (trackers)
-    select coalesce(jsonb_agg(jsonb_build_object(
-        'name', name, 'description', description, 'document_type', document_type, 'track_field', track_field,
-        'rule', rule, 'disabled', disabled, 'managed_by', managed_by) order by name), '[]')
-    from milestone_tracker;
+    -- Several statements of one transaction make one revision: nobody saw what was between them.
+    update tracker_revision set trackers = present where number = latest and xmin = pg_current_xact_id()::xid;
+    if not found then
+        insert into tracker_revision (trackers)
+        select present
+        where not exists (select from tracker_revision where number = latest and trackers = present);
+    end if;
     return null;
 end $$;
 

@@ -1,19 +1,32 @@
 -- What people read. Names of renamed documents are followed to the name that the document has now.
 
+-- A name says which document only together with a time: after a rename the old name may be given to another one.
 create view document_current_name as
-with recursive walk (reference_type, name, current_name, path) as (
-    select reference_type, old_name, new_name, array[old_name, new_name]
+with recursive walk (reference_type, name, used_until, current_name, renamed_at, path) as (
+    select reference_type, old_name, renamed_at, new_name, renamed_at, array[row(old_name, new_name, source_identity)::text]
     from document_alias
     union all
-    select walk.reference_type, walk.name, alias.new_name, walk.path || alias.new_name
+    select walk.reference_type, walk.name, walk.used_until, next.new_name, next.renamed_at, walk.path || next.step
     from walk
-    join document_alias alias on alias.reference_type = walk.reference_type and alias.old_name = walk.current_name
-    where alias.new_name <> all (walk.path)
+    cross join lateral (
+        select new_name, renamed_at, row(old_name, new_name, source_identity)::text as step
+        from document_alias
+        where reference_type = walk.reference_type and old_name = walk.current_name and renamed_at >= walk.renamed_at
+            and row(old_name, new_name, source_identity)::text <> all (walk.path)
+        order by renamed_at, source_identity
+        limit 1
+    ) next
 )
-select distinct on (reference_type, name) reference_type, name, current_name
-from walk
-order by reference_type, name, cardinality(path) desc;
-comment on view document_current_name is 'Each former name of a renamed document and the name it goes by now.';
+select
+    reference_type, name, current_name, used_until,
+    lag(used_until) over (partition by reference_type, name order by used_until) as used_from
+from (
+    select distinct on (reference_type, name, used_until) reference_type, name, used_until, current_name
+    from walk
+    order by reference_type, name, used_until, cardinality(path) desc
+) last_step;
+comment on view document_current_name is
+    'Each former name of a renamed document, when it had it (after used_from, up to used_until), and the name it goes by now.';
 
 create view milestone_timeline as
 select
@@ -31,6 +44,8 @@ select
 from milestone
 left join document_current_name renamed
     on renamed.reference_type = milestone.reference_type and renamed.name = milestone.reference_name
+    and milestone.reached_at <= renamed.used_until
+    and (renamed.used_from is null or milestone.reached_at > renamed.used_from)
 order by milestone.reference_type, document_name, milestone.reached_at, milestone.id;
 comment on view milestone_timeline is 'Every milestone of a document in order, under its present name; recorded_as is the name it had then.';
 

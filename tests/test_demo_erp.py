@@ -190,6 +190,15 @@ def test_a_rename_is_a_delete_with_the_new_key_a_tombstone_and_a_create_with_the
     assert (delete.value is None, tombstone.value is None) == (False, True)
 
 
+def test_both_halves_of_a_rename_come_from_one_event_of_the_binary_log(records: list[CapturedRecord]) -> None:
+    position: dict[bool, list[tuple[str | None, int]]] = {True: [], False: []}
+    for record, envelope in envelopes(records):
+        for half in {"__debezium.newkey", "__debezium.oldkey"} & set(header_names(record)):
+            position[half == "__debezium.newkey"].append((envelope.source.gtid, envelope.source.pos))
+    assert len(set(position[True])) > 3
+    assert set(position[True]) == set(position[False])
+
+
 def test_each_deleted_document_leaves_a_tombstone(records: list[CapturedRecord]) -> None:
     deleted = {record.key for record, envelope in envelopes(records) if envelope.op == "d"}
     assert len(deleted) > 50

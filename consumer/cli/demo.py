@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
@@ -19,10 +20,12 @@ from consumer.config import read_trackers, trackers_from_list
 from consumer.demo.captured import read_captured
 from consumer.demo.erp import DEMO_TRACKERS, Simulation
 from consumer.demo.facts import Facts
+from consumer.demo.feed import count_records
 from consumer.demo.picture import save_picture
 from consumer.demo.progress import Progress
 from consumer.demo.run import Play, Servers, play, servers
 from consumer.demo.summary import WIDTH, still_up, summary
+from consumer.demo.words import has_blocks
 from consumer.errors import Fatal
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -73,18 +76,20 @@ def demo(
 def _play(captured: Path | None, trackers: Path | None) -> Play:
     wanted = trackers_from_list(DEMO_TRACKERS, "demo") if trackers is None else read_trackers(trackers)
     if captured is not None:
-        return Play(lambda: read_captured(captured), wanted, captured.name)
+        captured_again = partial(read_captured, captured)
+        return Play(captured_again, count_records(captured_again), wanted, captured.name)
     simulation = Simulation()
     records = list(simulation.records(ends_at_ms=int(time.time() * 1000)))
     expected = simulation.expected_milestones() if trackers is None else None
-    return Play(lambda: records, wanted, "a simulated ERP", simulation.story[1], expected)
+    counts = count_records(lambda: records)
+    return Play(lambda: records, counts, wanted, "a simulated ERP", simulation.story[1], expected)
 
 
 def _tell(facts: Facts, out: Console, *, as_json: bool) -> None:
     if as_json:
         typer.echo(facts.as_json())
     else:
-        out.print(summary(facts, blocks=out.encoding.startswith("utf")))
+        out.print(summary(facts, blocks=has_blocks(out)))
 
 
 def _check(facts: Facts) -> None:

@@ -26,6 +26,9 @@ _FONTS = re.compile(r"@font-face \{\{.*?\}\}\s*", re.DOTALL)
 _FORMAT = _FONTS.sub("", CONSOLE_SVG_FORMAT).replace(
     "font-family: Fira Code, monospace", "font-family: ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 )
+_TEXT = re.compile(r'x="([\d.]+)" y="([\d.]+)" textLength="([\d.]+)" ([^>]*)>((?:&#160;)*)(.*?)((?:&#160;)*)</text>')
+_SPACE = "&#160;"
+_COLUMN = 12.2  # The width that Rich gives a character.
 
 
 def save_picture(parts: Sequence[RenderableType], path: Path, width: int) -> None:
@@ -42,4 +45,14 @@ def save_picture(parts: Sequence[RenderableType], path: Path, width: int) -> Non
     for part in parts:
         console.print(part)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(console.export_svg(title="milestones demo", theme=_THEME, code_format=_FORMAT, unique_id="demo"))
+    svg = console.export_svg(title="milestones demo", theme=_THEME, code_format=_FORMAT, unique_id="demo")
+    path.write_text(_TEXT.sub(_without_outer_spaces, svg), encoding="utf-8")
+
+
+def _without_outer_spaces(found: re.Match[str]) -> str:
+    """Some viewers drop a text's outer spaces, and so move what is between them: the text is placed where it begins."""
+    x, y, length, rest, before, text, after = found.groups()
+    if not text:
+        return f'x="{x}" y="{y}" {rest}></text>'
+    left, right = (_COLUMN * len(spaces) / len(_SPACE) for spaces in (before, after))
+    return f'x="{float(x) + left:g}" y="{y}" textLength="{float(length) - left - right:g}" {rest}>{text}</text>'

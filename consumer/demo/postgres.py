@@ -84,10 +84,12 @@ class EmbeddedPostgres:
             if not left or "could not bind" not in self._log_end():
                 raise Fatal(f"the demo's PostgreSQL did not start: {self._log_end()}")
 
-    def check(self) -> None:
-        """A stop if the server has ended."""
-        if self._process is not None and self._process.poll() is not None:
-            raise Fatal(f"the demo's PostgreSQL ended: {self._log_end()}")
+    def check(self, within_s: float = 0.0) -> None:
+        """A stop if the server has ended, or ends within this time."""
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(within_s)
+                raise Fatal(f"the demo's PostgreSQL ended: {self._log_end()}")
 
     def stop(self) -> None:
         """Ends the server and removes its data."""
@@ -164,6 +166,9 @@ def embedded_postgres() -> Iterator[EmbeddedPostgres]:
     try:
         server.start()
         yield server
+    except StoreDown:
+        server.check(within_s=1.0)
+        raise
     except (OSError, subprocess.SubprocessError) as error:
         raise Fatal(f"the demo's PostgreSQL cannot run here: {error}") from error
     finally:

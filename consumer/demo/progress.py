@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from consumer.demo.run import Snapshot
-from consumer.demo.words import bar
+from consumer.demo.words import bar, has_blocks
 
 ACCENT = "cyan"
 _BAR = 30
@@ -57,12 +57,14 @@ class Progress:
         if not snapshot.records:
             self._spinner.update(text=Text(" the consumer joins its group", style="dim"))
             return Padding(self._spinner, (1, 2))
+        blocks = has_blocks(self._console)
         share = snapshot.records / max(snapshot.total, 1)
         head = Text.assemble(
-            bar(share, _BAR, ACCENT), f"  {snapshot.records:>9,}", (f" of {snapshot.total:,} records", "dim"),
-            (f"   {self._rate(snapshot.records)}", "dim"),
-        )  # fmt: skip
-        return Padding(Group(head, Text(), tracker_bars(snapshot.by_tracker, _BAR)), (1, 2))
+            bar(share, _BAR, ACCENT, blocks=blocks),
+            f"  {snapshot.records:>9,}",
+            (f" of {snapshot.total:,} records   {self._rate(snapshot.records)}", "dim"),
+        )
+        return Padding(Group(head, Text(), tracker_bars(snapshot.by_tracker, _BAR, blocks=blocks)), (1, 2))
 
     def _rate(self, records: int) -> str:
         now = time.monotonic()

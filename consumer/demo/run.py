@@ -19,7 +19,7 @@ from consumer.core.records import Partition
 from consumer.core.trackers import Tracker
 from consumer.demo.broker import Broker
 from consumer.demo.facts import Facts, Sources, Timing, read_facts, server_version
-from consumer.demo.feed import Feed, Stream, count_records
+from consumer.demo.feed import Feed, Stream
 from consumer.demo.postgres import EmbeddedPostgres, embedded_postgres
 from consumer.errors import ConfigError, Fatal
 from consumer.postgres.migrate import migrate
@@ -33,9 +33,13 @@ _STALLED_S: Final = 60.0
 
 
 class Play(NamedTuple):
-    """What is played: a stream, the trackers that follow it, and what is known of it beforehand."""
+    """What is played: a stream, the trackers that follow it, and what is known of it beforehand.
+
+    `named` is the number of records by the topics and partitions that they name.
+    """
 
     stream: Stream
+    named: Counter[Partition]
     trackers: Sequence[Tracker]
     told_by: str
     preferred: str = ""
@@ -101,14 +105,13 @@ def play(running: Servers, what: Play, watcher: Watcher, began_s: float) -> Fact
     """
     settings, broker = running.settings, running.broker
     topics = topics_of(settings, ids=False)
-    named = count_records(what.stream)
-    _check_topics(named, settings)
+    _check_topics(what.named, settings)
     outputs = (settings.output.topic, settings.dead_letter_topic)
-    broker.create_topics([*sorted({key.topic for key in named}), *outputs])
+    broker.create_topics([*sorted({key.topic for key in what.named}), *outputs])
     apply_trackers(settings.dsn, what.trackers)
     watcher.step("Consumer", f"the real one, {len(what.trackers)} trackers, on {what.told_by}")
     feed = Feed(broker, what.stream, settings.input.topic, topics.partitions())
-    targets = feed.targets(named)
+    targets = feed.targets(what.named)
     run = _Run(running, feed, watcher, sum(targets.values()))
     with worker_for(settings, topics, targets=targets, progress=run.add) as worker:
         fed_s = run.until_published(worker)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.console import Console
 from rich.text import Text
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -28,6 +29,11 @@ def bar(share: float, width: int, style: str, *, blocks: bool = True) -> Text:
         return Text(("#" * round(share * width) or "#" * (share > 0)).ljust(width), style=style)
     whole, eighths = divmod(max(round(share * width * 8), 1 if share > 0 else 0), 8)
     return Text(("█" * whole + _EIGHTHS[eighths].strip()).ljust(width), style=style)
+
+
+def has_blocks(console: Console) -> bool:
+    """Whether this console's encoding has the characters that bars are made of."""
+    return console.encoding.startswith("utf")
 
 
 def counted(number: int, what: str) -> str:

@@ -18,13 +18,10 @@ from consumer.core.trackers import OWN_TABLES, DocumentPlan, Rules
 from consumer.core.values import TEXT, UNAVAILABLE, Encoding
 from consumer.errors import BadValue, MalformedRecord, MissingKey, Poison, UnknownOperation
 from consumer.formats.connect_json import SchemaReader, canonical_json, key_text, placeholders, storable
-from consumer.formats.source_block import Source, Transaction, identity_of
+from consumer.formats.source_block import Source, Transaction, checked_time, identity_of
 
 LONGEST_REFERENCE_NAME = 1_000
 """Bytes of UTF-8. A longer one fits no index of PostgreSQL together with its type and field."""
-
-_LATEST_MS = 7_258_118_400_000
-"""2200-01-01. Below it, µs are exact in every number on the way to PostgreSQL."""
 
 _KINDS = {"c": Kind.CREATE, "u": Kind.UPDATE, "r": Kind.SNAPSHOT, "d": Kind.DELETE}
 _SKIPPED_OPS = {"t": "truncate", "m": "message"}
@@ -265,8 +262,8 @@ class _Change:
         source, envelope = self._source, self._envelope
         if source.ts_ms is None:
             reached_ms = envelope.ts_ms if envelope.ts_ms is not None else self._record.timestamp()[1]
-            return _checked_time(reached_ms) * 1_000, 0
-        reached_ms = _checked_time(source.ts_ms)
+            return checked_time(reached_ms) * 1_000, 0
+        reached_ms = checked_time(source.ts_ms)
         if source.ts_us is not None and source.ts_us // 1_000 == reached_ms:
             return source.ts_us, reached_ms
         return reached_ms * 1_000, reached_ms
@@ -277,12 +274,6 @@ def _checked_name(name: str) -> str:
         raise BadValue(f"the document's name is longer than {LONGEST_REFERENCE_NAME:,} bytes", "key")
     storable(name, "key")
     return name
-
-
-def _checked_time(ms: int) -> int:
-    if not 0 <= ms < _LATEST_MS:
-        raise BadValue("the time of the change is before 1970 or after 2199", "source.ts_ms")
-    return ms
 
 
 def _skipped_kind(envelope: Envelope) -> str:

@@ -8,7 +8,11 @@ import msgspec
 
 from consumer.core.events import SourceIdentity
 from consumer.core.records import Origin, Record, headers_of
+from consumer.errors import BadValue
 from consumer.formats.connect_json import storable
+
+_LATEST_MS = 7_258_118_400_000
+"""2200-01-01. Below it, µs are exact in every number on the way to PostgreSQL."""
 
 
 class Source(msgspec.Struct, gc=False):
@@ -31,6 +35,17 @@ class Transaction(msgspec.Struct, gc=False):
 
     id: str | None = None
     total_order: int | None = None
+
+
+def checked_time(ms: int) -> int:
+    """The time of a change, if PostgreSQL and subscribers can have it exactly.
+
+    Raises:
+        BadValue: it is before 1970 or after 2199.
+    """
+    if not 0 <= ms < _LATEST_MS:
+        raise BadValue("the time of the change is before 1970 or after 2199", "source.ts_ms")
+    return ms
 
 
 def identity_of(

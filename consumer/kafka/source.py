@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from queue import SimpleQueue
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from msgspec.structs import replace
@@ -13,11 +12,11 @@ from msgspec.structs import replace
 from consumer.core.positions import Start, check_proof
 from consumer.core.records import Batch, LastRecord, Partition, Record, Span, fingerprint, next_offset_of, offset_of
 from consumer.errors import Fatal, PublishDown, Transient
+from consumer.kafka.offsets import GroupOffsets
 from consumer.kafka.settings import consumer_settings, made
 
 _CHUNK = 2_000
 _QUIET_S = 0.5
-_CALL_TIMEOUT_S = 10.0
 
 _STOP = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "allow this user to READ the topic",
@@ -72,10 +71,10 @@ class Source:
         self._read_again = ""
         self._fatal = ""
         self._revoked = False
-        self._to_commit: SimpleQueue[list[TopicPartition]] = SimpleQueue()
         self.before_revoke: Callable[[], None] = _nothing
         self._last_record_s = 0.0
         self._consumer = made(Consumer, {**consumer_settings(kafka), "error_cb": self._on_error})
+        self._offsets = GroupOffsets(self._consumer)
         self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
 
     @property
@@ -140,17 +139,9 @@ class Source:
         """The group's committed offsets; None where Kafka has none. Waits for open transactions to end.
 
         Raises:
-            Transient: no answer in time.
+            PublishDown: no answer in time.
         """
-        asked = [TopicPartition(key.topic, key.partition) for key in partitions]
-        try:
-            answers = self._consumer.committed(asked, timeout=_CALL_TIMEOUT_S)
-        except KafkaException as error:
-            raise PublishDown(f"Kafka did not tell the committed offsets: {error}") from error
-        for answer in answers:
-            if answer.error is not None:
-                raise PublishDown(f"Kafka did not tell the committed offset of {answer.topic}: {answer.error.str()}")
-        return {Partition(a.topic, a.partition): a.offset if a.offset >= 0 else None for a in answers}
+        return self._offsets.committed(partitions)
 
     def start(self, start: Start) -> None:
         """Lets a waiting partition go on from where its watermarks say."""
@@ -167,29 +158,16 @@ class Source:
         self._reading[key] = _Reading(start)
 
     def commit(self, offsets: list[TopicPartition]) -> None:
-        """Notes offsets to commit as the group's, for at_least_once; within a transaction the publisher does it.
-
-        Called by the thread that publishes, which must not call the client: it lets in one thread at a time, and one that
-        waits for a poll to end may wait long, one that waits for `on_revoke` to end, which waits for it, for ever.
-        """
-        self._to_commit.put(offsets)
+        """Notes offsets to commit as the group's, for at_least_once; within a transaction the publisher does it."""
+        self._offsets.note(offsets)
 
     def commit_published(self) -> None:
-        """Commits what `commit` noted, of the partitions that are still being read.
+        """Commits what was noted.
 
         Raises:
-            PublishDown: another member owns these partitions by now, or no answer came.
+            PublishDown: nothing of it was committed.
         """
-        places: dict[Partition, TopicPartition] = {}
-        while not self._to_commit.empty():
-            places |= {Partition(place.topic, place.partition): place for place in self._to_commit.get()}
-        offsets = [place for key, place in places.items() if key in self._reading]
-        if not offsets:
-            return
-        try:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
-        except KafkaException as error:
-            raise PublishDown(f"the offsets were not committed: {error}") from error
+        self._offsets.commit_noted(self._reading)
 
     def restart(self) -> None:
         """All partitions wait again: what was read and not committed is read once more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -72,12 +73,25 @@ class Topics:
         return {key: LogEnds(low[key], high[key]) for key in keys}
 
     def committed(self, group: str, partitions: Iterable[Partition]) -> dict[Partition, int | None]:
-        """A group's committed offsets, asked from outside the group; None where there is none."""
+        """A group's committed offsets, asked from outside the group; None where there is none.
+
+        Raises:
+            PublishDown: no answer in time.
+        """
         places = [TopicPartition(key.topic, key.partition) for key in partitions]
         request = ConsumerGroupTopicPartitions(group, places)
-        answer = self._admin.list_consumer_group_offsets([request], request_timeout=_TIMEOUT_S)[group]
-        offsets = _asked(lambda: answer.result(_TIMEOUT_S)).topic_partitions or ()
-        return {Partition(p.topic, p.partition): p.offset if p.offset >= 0 else None for p in offsets}
+        deadline_s = time.monotonic() + _TIMEOUT_S
+        while True:
+            answer = self._admin.list_consumer_group_offsets([request], request_timeout=_TIMEOUT_S)[group]
+            try:
+                offsets = _asked(answer.result).topic_partitions or ()
+            except PublishDown:
+                # A coordinator that has just begun answers in a moment.
+                if time.monotonic() > deadline_s:
+                    raise
+                time.sleep(0.2)
+            else:
+                return {Partition(p.topic, p.partition): p.offset if p.offset >= 0 else None for p in offsets}
 
     def _offsets(self, keys: Sequence[Partition], spec: OffsetSpec) -> dict[Partition, int]:
         asked = {TopicPartition(key.topic, key.partition): spec for key in keys}
@@ -120,11 +134,11 @@ def _offset(answer: Future[Any]) -> int:
     return int(_asked(lambda: answer.result(_TIMEOUT_S)).offset)
 
 
-class _Refused(Exception):
+class _Refused(Fatal):
     """The broker answered with an error that repeating will not change."""
 
     def __init__(self, error: KafkaError) -> None:
-        super().__init__(error.str())
+        super().__init__(f"Kafka: {error.str()}")
         self.code = error.code()
 
 
@@ -139,6 +153,8 @@ _UNANSWERED = frozenset(
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.NOT_COORDINATOR,
     }
 )
 

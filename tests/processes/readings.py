@@ -74,7 +74,7 @@ def rows(dsn: str) -> list[Row]:
     """All milestones, by origin."""
     with psycopg.connect(dsn) as connection:
         found: list[Any] = connection.execute(_ROWS).fetchall()
-    return [Row(*row[:6], Reached(*row[6:])) for row in found]
+    return [Row._make([*row[:6], Reached(*row[6:])]) for row in found]
 
 
 def events(bootstrap_servers: str, topic: str) -> list[Event]:

@@ -41,3 +41,19 @@ def test_partitions_added_in_mid_run_wait_for_what_came_before_them(deployment: 
     deployment.wait_until_published()
     deployment.drain()
     deployment.assert_exactly(milestones(stream))
+
+
+def test_partitions_added_after_a_crash_between_the_commits_keep_each_documents_events_in_order(
+    deployment: Deployment,
+) -> None:
+    stream = changes(900)
+    deployment.create(partitions=2)
+    deployment.feed(stream[:300])
+    deployment.finish()
+    deployment.feed(stream[300:600])
+    deployment.config["processing"]["max_batch_records"] = 1_000
+    assert deployment.start(fault="stored:1:kill").ended() == -9
+    deployment.add_partitions(4)
+    deployment.feed(stream[600:])
+    deployment.finish()
+    deployment.assert_exactly(milestones(stream))

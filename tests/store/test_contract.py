@@ -201,6 +201,52 @@ def test_a_milestone_comes_back_whole_and_silent_ones_stay_silent(store: WholeSt
     assert verdicts(store, span(9, stored=9))[0] == [whole]
 
 
+ODD = [
+    '"',
+    "\\",
+    "{",
+    "}",
+    ",",
+    "'",
+    "NULL",
+    "null",
+    "\n",
+    "\t",
+    " a ",
+    "()",
+    '{"a,b"}',
+    "\x01",
+    "\\N",
+    "😀",
+    "%s",
+    "$1",
+]
+
+
+def test_every_text_comes_back_as_it_was_stored(store: WholeStore) -> None:
+    made = [
+        reached(n, value=odd, reference_name=odd, reference_type=odd, track_field=odd, from_value=odd, actor=odd,
+                milestone_tracker=odd, source_identity=odd, source_identity_kind=odd)
+        for n, odd in enumerate(ODD)
+    ]  # fmt: skip
+    states = {
+        StateKey(odd, odd, odd): DocumentState(
+            known=True, value=odd, moved_to="x", occurrences={odd: 1}, recent=odd.encode()
+        )
+        for odd in ODD
+    }
+    letters = [DeadLetter(Origin(TOPIC_ID, 0, n), TOPIC, "BadValue", odd, odd) for n, odd in enumerate(ODD)]
+    aliases = [Alias(AliasKey(odd, odd, odd, odd), AT_MS, "new", settled=False) for odd in ODD]
+    with store.transaction({ZERO: span(99)}) as tx:
+        tx.document_states(states)
+        tx.record(evaluation(*made, states=states, aliases=aliases), letters)
+    assert verdicts(store, span(99, stored=99)) == (made, letters)
+    with store.transaction({ZERO: span(100, stored=99)}) as tx:
+        found = tx.document_states(states)
+        assert {key: found[key] for key in states} == states
+        assert tx.first_halves([alias.key for alias in aliases]) == {alias.key: "new" for alias in aliases}
+
+
 def test_a_database_that_lags_behind_what_was_stored_is_not_believed(store: WholeStore) -> None:
     stored(store, span(5), reached(1))
     for remembered in (7, 4):

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import pairwise
 
 import psycopg
 import pytest
@@ -124,8 +125,15 @@ def test_an_application_of_several_changes_is_one_revision_for_whoever_reads(mig
     ],
 )
 def test_direct_sql_makes_a_revision_too(migrated: str, statement: str, left: list[str]) -> None:
-    by_hand(migrated, INSERT, statement)
+    by_hand(migrated, INSERT)
+    by_hand(migrated, statement)
     assert [names(one.trackers) for one in history(migrated)] == [[], ["by hand"], left]
+
+
+def test_a_statement_that_changes_nothing_makes_no_revision(migrated: str) -> None:
+    by_hand(migrated, INSERT)
+    by_hand(migrated, "delete from milestone_tracker where name = 'nobody'", "update milestone_tracker set name = name")
+    assert len(history(migrated)) == 2
 
 
 def test_an_edit_that_is_rolled_back_makes_none(migrated: str) -> None:
@@ -146,7 +154,7 @@ def test_edits_at_once_come_one_after_the_other_and_none_lacks_another(migrated:
         list(pool.map(edit, range(16)))
     revisions = history(migrated)
     assert [len(one.trackers) for one in revisions] == list(range(17))
-    for earlier, later in zip(revisions, revisions[1:], strict=False):
+    for earlier, later in pairwise(revisions):
         assert set(earlier.trackers) < set(later.trackers)
 
 
