@@ -46,7 +46,7 @@ def main() -> None:
     clock = _Clock()
     with worker_for(settings, topics, targets=until_end_targets(settings, topics), progress=clock) as worker:
         gc.freeze()
-        sys.setswitchinterval(0.02)
+        sys.setswitchinterval(0.001)
         worker.run()
     usage = resource.getrusage(resource.RUSAGE_SELF)
     result = {
