@@ -67,6 +67,8 @@ class Source:
     def __init__(self, kafka: Mapping[str, object], topic: str) -> None:
         self._topic = topic
         self._reading: dict[Partition, _Reading] = {}
+        # For each record: a plain tuple finds a Partition, and is made in a fraction of the time.
+        self._reading_at: Callable[[object], _Reading | None] = self._reading.get
         self.waiting: set[Partition] = set()
         self._read_again = ""
         self._fatal = ""
@@ -219,7 +221,7 @@ class Source:
         return [r for r in records if _key(r) in self._reading] if self._revoked else records
 
     def _take(self, message: Message, records: list[Record]) -> None:
-        reading = self._reading.get((message.topic(), message.partition()))  # type: ignore[call-overload]
+        reading = self._reading_at((message.topic(), message.partition()))
         if reading is None:
             return
         if reading.proof is not None:
