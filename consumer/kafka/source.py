@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import cast
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from msgspec.structs import replace
@@ -12,32 +13,12 @@ from msgspec.structs import replace
 from consumer.core.positions import Start, check_proof
 from consumer.core.records import Batch, LastRecord, Partition, Record, Span, fingerprint, next_offset_of, offset_of
 from consumer.errors import Fatal, PublishDown, Transient
+from consumer.kafka.consumer_errors import READ_AGAIN, STOP
 from consumer.kafka.offsets import GroupOffsets
 from consumer.kafka.settings import consumer_settings, made
 
 _CHUNK = 2_000
 _QUIET_S = 0.5
-
-_STOP = {
-    KafkaError.TOPIC_AUTHORIZATION_FAILED: "allow this user to READ the topic",
-    KafkaError.GROUP_AUTHORIZATION_FAILED: "allow this user to READ the consumer group",
-    KafkaError.INCONSISTENT_GROUP_PROTOCOL: (
-        "another member of the group uses another assignor; stop it, or use another group.id"
-    ),
-    KafkaError._AUTHENTICATION: "check the credentials under `kafka:` in config.yaml",
-    KafkaError._FATAL: "see the client's message",
-}
-_READ_AGAIN = frozenset(
-    {
-        KafkaError.OFFSET_OUT_OF_RANGE,
-        KafkaError._AUTO_OFFSET_RESET,
-        KafkaError._MAX_POLL_EXCEEDED,
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError._UNKNOWN_PARTITION,
-        KafkaError._UNKNOWN_TOPIC,
-        KafkaError.UNKNOWN_TOPIC_ID,
-    }
-)
 
 
 class _Reading:
@@ -68,7 +49,7 @@ class Source:
         self._topic = topic
         self._reading: dict[Partition, _Reading] = {}
         # For each record: a plain tuple finds a Partition, and is made in a fraction of the time.
-        self._reading_at: Callable[[object], _Reading | None] = self._reading.get
+        self._reading_at = cast("Callable[[object], _Reading | None]", self._reading.get)
         self.waiting: set[Partition] = set()
         self._read_again = ""
         self._fatal = ""
@@ -132,9 +113,9 @@ class Source:
 
     def _notice(self, error: KafkaError) -> None:
         code = error.code()
-        if code in _STOP:
-            self._fatal = f"Kafka: {error.str()}: {_STOP[code]}"
-        elif code in _READ_AGAIN:
+        if code in STOP:
+            self._fatal = f"Kafka: {error.str()}: {STOP[code]}"
+        elif code in READ_AGAIN:
             self._read_again = error.str()
 
     def committed(self, partitions: Iterable[Partition]) -> dict[Partition, int | None]:

@@ -1,0 +1,29 @@
+"""What the consumer's errors ask for: a person, or reading both watermarks again. All others the client mends itself."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaError
+
+STOP = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: "allow this user to READ the topic",
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "allow this user to READ the consumer group",
+    KafkaError.INCONSISTENT_GROUP_PROTOCOL: (
+        "another member of the group uses another assignor; stop it, or use another group.id"
+    ),
+    KafkaError._AUTHENTICATION: "check the credentials under `kafka:` in config.yaml",
+    KafkaError._FATAL: "see the client's message",
+}
+"""Code to advice."""
+
+READ_AGAIN = frozenset(
+    {
+        KafkaError.OFFSET_OUT_OF_RANGE,
+        KafkaError._AUTO_OFFSET_RESET,
+        KafkaError._MAX_POLL_EXCEEDED,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError.UNKNOWN_TOPIC_ID,
+    }
+)
+"""After these, what the client would deliver next is not what comes next."""
