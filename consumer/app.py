@@ -15,7 +15,7 @@ from consumer.core.trackers import Rules
 from consumer.errors import Fatal
 from consumer.faults import fault_point
 from consumer.formats.debezium_json import DebeziumJson
-from consumer.kafka.publisher import Publisher
+from consumer.kafka.publisher import Publisher, TransactionalIds
 from consumer.kafka.settings import session_timeout_s
 from consumer.kafka.source import Source
 from consumer.kafka.topics import NewTopicPlan, Topics
@@ -93,12 +93,11 @@ def worker_for(
         source = Source(settings.kafka, settings.input.topic)
         closing.callback(source.close)
 
-        def transactional_id() -> str:
-            return f"{settings.group}-{settings.processing.instance}-{store.slot}"
-
-        publisher = Publisher(settings.kafka, transactional_id if exactly_once else None, source.commit)
+        ids = TransactionalIds(f"{settings.group}-{settings.processing.instance}", lambda: store.slot)
+        publisher = Publisher(settings.kafka, ids if exactly_once else None, source.commit)
         closing.callback(publisher.close)
-        assignment = Assignment(settings.input.topic, settings.group, source, topics, store, allow_gap=allow_gap)
+        parts = (source, topics, store, publisher.fence)
+        assignment = Assignment(settings.input.topic, settings.group, parts, allow_gap=allow_gap)
         outputs = Outputs(settings.output.topic, settings.dead_letter_topic)
         yield Worker(source, assignment, (tracking, store, publisher, outputs), _limits(settings), targets, progress)
 

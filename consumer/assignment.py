@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from consumer.core.positions import LogEnds, Owner, Start, StoredPosition, start_of
 from consumer.core.records import Partition, Span
-from consumer.errors import Fatal
+from consumer.errors import Fatal, PublishDown
 
 
 class Source(Protocol):
@@ -31,7 +31,12 @@ class Positions(Protocol):
     """What is asked of PostgreSQL."""
 
     def positions(self, topic: str, partitions: Sequence[int]) -> dict[int, StoredPosition]: ...
+    def last_slots(self, topic: str, partitions: Sequence[int]) -> set[int]: ...
     def create_positions(self, spans: Sequence[Span]) -> None: ...
+
+
+Fence = Callable[[set[int]], None]
+"""Ends the open transactions of the workers in these slots."""
 
 
 class Assignment:
@@ -42,10 +47,10 @@ class Assignment:
     """
 
     def __init__(
-        self, topic: str, group: str, source: Source, topics: Topics, store: Positions, *, allow_gap: bool
+        self, topic: str, group: str, parts: tuple[Source, Topics, Positions, Fence], *, allow_gap: bool
     ) -> None:
         self._topic, self._group = topic, group
-        self._source, self._topics, self._store = source, topics, store
+        self._source, self._topics, self._store, self._fence = parts
         self._allow_gap = allow_gap
         self._topic_id = ""
         self._ends_before: dict[Partition, LogEnds] | None = None
@@ -116,11 +121,19 @@ class Assignment:
     def _starts(self, owner: Owner, keys: Sequence[Partition], rows: Mapping[int, StoredPosition]) -> list[Start]:
         if not keys:
             return []
-        committed, ends = self._source.committed(keys), self._topics.ends(keys)
+        committed, ends = self._committed(keys), self._topics.ends(keys)
         return [
             start_of(owner, k.partition, rows.get(k.partition), committed[k], ends[k], allow_gap=self._allow_gap)
             for k in keys
         ]
+
+    def _committed(self, keys: Sequence[Partition]) -> dict[Partition, int | None]:
+        """The group's offsets. If an open transaction keeps them back, its owner is frozen or gone, and is fenced."""
+        try:
+            return self._source.committed(keys)
+        except PublishDown:
+            self._fence(self._store.last_slots(self._topic, [key.partition for key in keys]))
+            return self._source.committed(keys)
 
     def _others_caught_up(self, rows: Mapping[int, StoredPosition]) -> bool:
         if self._ends_before is None:

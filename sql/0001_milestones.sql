@@ -170,10 +170,12 @@ create table stream_position (
     last_offset       bigint,
     last_timestamp    bigint,
     last_hash         bigint,
+    slot              integer,
     updated_at        timestamptz not null default now(),
     primary key (topic, partition)
 ) with (fillfactor = 50);
 comment on column stream_position.published_offset is 'The group''s committed offset, one batch late: where publishing goes on when Kafka has forgotten it.';
+comment on column stream_position.slot is 'Of the worker that stored here last; its transaction may have to be ended by the next one.';
 comment on column stream_position.last_hash is 'Of the last stored record, with its time stamp in ms: tells a restored log from the one that was read.';
 
 create table dead_letter (

@@ -1,4 +1,4 @@
-"""What the consumer's errors ask for: a person, or reading both watermarks again. All others the client mends itself."""
+"""What the consumer's errors ask for: a person, or reading both watermarks again. The rest mends itself."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from consumer.core.records import Partition
 from consumer.errors import PublishDown
 
-_CALL_TIMEOUT_S = 10.0
+_CALL_TIMEOUT_S = 2.0
+"""Longer than any healthy transaction takes: who answers later waits for one that its owner does not end."""
 
 
 class GroupOffsets:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -31,6 +31,7 @@ _STOP = {
 _MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
 
 _OFFSETS_TIMEOUT_S = 3.0
+_FENCE_TIMEOUT_S = 3.0
 
 
 class Outbox(Protocol):
@@ -40,12 +41,27 @@ class Outbox(Protocol):
         """Adds one event; it becomes visible when the transaction commits."""
 
 
+class TransactionalIds(NamedTuple):
+    """`<prefix>-<slot>`: a worker that comes back to its slot ends what its former life left open."""
+
+    prefix: str
+    slot: Callable[[], int]
+
+    def own(self) -> str:
+        """This worker's id."""
+        return self.of(self.slot())
+
+    def of(self, slot: int) -> str:
+        """The id of the worker in a slot."""
+        return f"{self.prefix}-{slot}"
+
+
 class Publisher:
     """One worker's producer, made when it is first needed and thrown away when an outcome is unknown.
 
     Args:
         kafka: the user's settings.
-        transactional_id: gives the id for a new producer; None for at_least_once.
+        ids: names the transactional ids; None for at_least_once.
         commit_offsets: for at_least_once, has the group's offsets committed, after every delivery succeeded.
         timeout_s: how long one publish may take; below the transaction time-out.
     """
@@ -53,12 +69,12 @@ class Publisher:
     def __init__(
         self,
         kafka: Mapping[str, object],
-        transactional_id: Callable[[], str] | None,
+        ids: TransactionalIds | None,
         commit_offsets: Callable[[list[TopicPartition]], None],
         timeout_s: float = 8.0,
     ) -> None:
         self._kafka = kafka
-        self._transactional_id = transactional_id
+        self._ids = ids
         self._commit_offsets = commit_offsets
         self._timeout_s = timeout_s
         self._producer: Producer | None = None
@@ -115,14 +131,31 @@ class Publisher:
         except KafkaException as error:
             raise self._given_up(cast("KafkaError", error.args[0])) from error
 
+    def fence(self, slots: Iterable[int]) -> None:
+        """Ends the open transactions of other workers, and shuts those workers out until they begin anew.
+
+        For former owners that froze: the group's offsets cannot be read while their transaction is open. One that is
+        well after all notices, reads its watermarks again, and goes on.
+
+        Raises:
+            PublishDown: no answer in time.
+        """
+        if self._ids is None:
+            return
+        for producer_id in sorted({self._ids.of(slot) for slot in slots} - {self._ids.own()}):
+            try:
+                self._make(producer_id).init_transactions(_FENCE_TIMEOUT_S)
+            except KafkaException as error:
+                raise PublishDown(f"the transaction of {producer_id} could not be ended: {error}") from error
+
     def _begin(self) -> None:
         producer = self._take_producer()
-        if self._transactional_id is not None:
+        if self._ids is not None:
             producer.begin_transaction()
 
     def _take_producer(self) -> Producer:
         """The producer of this worker's id; made anew if there is none, or if the id is another one by now."""
-        producer_id = "" if self._transactional_id is None else self._transactional_id()
+        producer_id = "" if self._ids is None else self._ids.own()
         if self._producer is not None and producer_id == self._producer_id:
             return self._producer
         self._discard()
@@ -146,7 +179,7 @@ class Publisher:
         if producer is None:
             raise PublishDown("there is no producer")
         offsets = [TopicPartition(s.topic, s.partition, s.published_after) for s in batch.to_publish().values()]
-        if self._transactional_id is None:
+        if self._ids is None:
             self._flush(producer)
             fault_point("produced")
             self._commit_offsets(offsets)

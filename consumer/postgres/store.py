@@ -90,6 +90,14 @@ class Store:
             ).fetchall()
         return {row[0]: _position(row) for row in rows}
 
+    def last_slots(self, topic: str, partitions: Sequence[int]) -> set[int]:
+        """The slots of the workers that stored these partitions last."""
+        with self._statement() as connection:
+            rows: list[Any] = connection.execute(
+                _SQL["last_slots"], {"topic": topic, "partitions": array(list(partitions))}
+            ).fetchall()
+        return {row[0] for row in rows}
+
     def create_positions(self, spans: Sequence[Span]) -> None:
         """Rows for partitions that are read for the first time."""
         with self._statement() as connection:
@@ -115,7 +123,7 @@ class Store:
             Refused: PostgreSQL will not take a value of this batch.
         """
         connection = self._open()
-        transaction = StoreTransaction(connection, self._group)
+        transaction = StoreTransaction(connection, self._group, self._slot)
         try:
             with translated():
                 self._move(connection, transaction, spans)

@@ -30,9 +30,9 @@ class StoreTransaction:
     `recorded_at` is the transaction's time in µs since the epoch.
     """
 
-    def __init__(self, connection: Connection, group: str) -> None:
+    def __init__(self, connection: Connection, group: str, slot: int) -> None:
         self._connection = connection
-        self._group = group
+        self._group, self._slot = group, slot
         self.recorded_at = 0
 
     def move(self, spans: Mapping[Partition, Span]) -> None:
@@ -46,6 +46,7 @@ class StoreTransaction:
             _SQL["move_positions"],
             {
                 "consumer_group": self._group,
+                "slot": self._slot,
                 "topics": array([s.topic for s in moving]),
                 "partitions": array([s.partition for s in moving]),
                 "topic_ids": array([s.topic_id for s in moving]),

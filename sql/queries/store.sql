@@ -6,6 +6,12 @@ select partition, topic_id, consumer_group, next_offset, published_offset, last_
 from stream_position
 where topic = %(topic)s and partition = any(%(partitions)s::integer[]);
 
+-- name: last_slots
+-- Who stored these partitions last.
+select distinct slot
+from stream_position
+where topic = %(topic)s and partition = any(%(partitions)s::integer[]) and slot is not null;
+
 -- name: create_positions
 -- A partition seen for the first time. Somebody else may have been here first: then theirs counts.
 insert into stream_position (topic, partition, topic_id, consumer_group, next_offset, published_offset)
@@ -38,6 +44,7 @@ set next_offset = held.new_offset,
     last_offset = coalesce(held.last_offset, stream_position.last_offset),
     last_timestamp = coalesce(held.last_timestamp, stream_position.last_timestamp),
     last_hash = coalesce(held.last_hash, stream_position.last_hash),
+    slot = %(slot)s,
     updated_at = now()
 from held
 where stream_position.topic = held.topic and stream_position.partition = held.partition
