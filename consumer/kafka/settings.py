@@ -48,6 +48,8 @@ CONSUMER_ONLY = frozenset(
 PRODUCER_ONLY = frozenset(
     {
         "linger.ms",
+        "retry.backoff.ms",
+        "retry.backoff.max.ms",
         "message.max.bytes",
         "batch.size",
         "batch.num.messages",
@@ -89,6 +91,9 @@ _CONSUMER: Mapping[str, object] = {
 }
 _PRODUCER: Mapping[str, object] = {
     "linger.ms": 5,
+    # A transaction that follows at once finds the last one's markers still being written, and asks again after this.
+    "retry.backoff.ms": 20,
+    "retry.backoff.max.ms": 1_000,
     "message.max.bytes": 120_000_000,
     "compression.type": "lz4",
     "partitioner": "murmur2_random",
