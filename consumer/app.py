@@ -19,6 +19,7 @@ from consumer.kafka.publisher import Publisher, TransactionalIds
 from consumer.kafka.settings import session_timeout_s
 from consumer.kafka.source import Source
 from consumer.kafka.topics import NewTopicPlan, Topics
+from consumer.patience import patiently
 from consumer.ports import Decoder
 from consumer.postgres.store import Store
 from consumer.postgres.trackers import Plan, apply_trackers, current_trackers
@@ -89,7 +90,8 @@ def worker_for(
     with ExitStack() as closing:
         store = Store(settings.dsn, settings.group, session_timeout_s(settings.kafka))
         closing.callback(store.close)
-        tracking = Tracking(current_trackers(settings.dsn), settings.document_types(), _decoders(settings))
+        trackers = patiently(lambda: current_trackers(settings.dsn))
+        tracking = Tracking(trackers, settings.document_types(), _decoders(settings))
         source = Source(settings.kafka, settings.input.topic)
         closing.callback(source.close)
 
@@ -97,8 +99,9 @@ def worker_for(
         publisher = Publisher(settings.kafka, ids if exactly_once else None, source.commit)
         closing.callback(publisher.close)
         parts = (source, topics, store, publisher.fence)
-        assignment = Assignment(settings.input.topic, settings.group, parts, allow_gap=allow_gap)
         outputs = Outputs(settings.output.topic, settings.dead_letter_topic)
+        names = (outputs.reached, outputs.dead_letter)
+        assignment = Assignment(settings.input.topic, names, settings.group, parts, allow_gap=allow_gap)
         yield Worker(source, assignment, (tracking, store, publisher, outputs), _limits(settings), targets, progress)
 
 

@@ -47,9 +47,15 @@ class Assignment:
     """
 
     def __init__(
-        self, topic: str, group: str, parts: tuple[Source, Topics, Positions, Fence], *, allow_gap: bool
+        self,
+        topic: str,
+        outputs: Sequence[str],
+        group: str,
+        parts: tuple[Source, Topics, Positions, Fence],
+        *,
+        allow_gap: bool,
     ) -> None:
-        self._topic, self._group = topic, group
+        self._topic, self._outputs, self._group = topic, outputs, group
         self._source, self._topics, self._store, self._fence = parts
         self._allow_gap = allow_gap
         self._topic_id = ""
@@ -69,7 +75,9 @@ class Assignment:
         rows = self._rows(owner)
         ready = [key for key in waiting if key.partition in rows]
         fresh = [key for key in waiting if key.partition not in rows]
-        if fresh and self._others_caught_up(rows):
+        if not fresh:
+            self._ends_before = None
+        elif self._others_caught_up(rows):
             self._store.create_positions([s.span for s in self._starts(owner, fresh, {})])
             ready = waiting
         for start in self._starts(owner, ready, self._store.positions(self._topic, [key.partition for key in ready])):
@@ -104,8 +112,17 @@ class Assignment:
         return True
 
     def all_partitions(self) -> list[Partition]:
-        """Every partition of the topic, whoever reads it."""
-        count = self._topics.partitions().get(self._topic, 0)
+        """Every partition of the topic, whoever reads it.
+
+        Raises:
+            Fatal: a topic that is published to does not exist any more.
+        """
+        topics = self._topics.partitions()
+        missing = [name for name in self._outputs if name not in topics]
+        if missing:
+            names = ", ".join(missing)
+            raise Fatal(f"missing topics: {names}; create them, or set input.create_topics: true and start again")
+        count = topics.get(self._topic, 0)
         return [Partition(self._topic, number) for number in range(count)]
 
     def _rows(self, owner: Owner) -> dict[int, StoredPosition]:

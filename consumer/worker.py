@@ -47,6 +47,8 @@ class Source(Protocol):
     @property
     def spans(self) -> Mapping[Partition, Span]: ...
     @property
+    def is_member(self) -> bool: ...
+    @property
     def confirmed(self) -> dict[Partition, int]: ...
     def ends(self) -> Mapping[Partition, int]: ...
     def poll(self, max_records: int, max_bytes: int, timeout_s: float) -> Batch | None: ...
@@ -124,6 +126,7 @@ class Worker:
             self._collect()
             self._take_up()
             self._assignment.start_waiting()
+            self._failures = 0
         if now >= self._check_at_s:
             self._check_at_s = now + _TOPIC_CHECK_S
             self._assignment.check_topic()
@@ -207,7 +210,7 @@ class Worker:
         if isinstance(error, StoreDown | PublishDown):
             metrics.READY.set(0)
         self._failures += 1
-        self._resume_at_s = time.monotonic() + min(0.05 * 2**self._failures, _LONGEST_PAUSE_S)
+        self._resume_at_s = time.monotonic() + min(0.05 * 2 ** min(self._failures, 10), _LONGEST_PAUSE_S)
 
     def _count_fencing(self, error: PublishDown) -> None:
         self._fencings = self._fencings + 1 if error.fenced else 0
@@ -224,7 +227,7 @@ class Worker:
             metrics.observe_lag(confirmed, self._source.ends())
             metrics.forget(self._observed - confirmed.keys())
             self._observed = set(confirmed)
-            metrics.READY.set(0 if self._source.waiting else 1)
+            metrics.READY.set(1 if self._source.is_member and not self._source.waiting else 0)
 
     def _done(self) -> bool:
         """Whether every partition was stored and published up to the end it had at the start, by whichever worker."""

@@ -17,17 +17,20 @@ PACKAGE = REPOSITORY / "consumer"
 # Who knows whom, from the top down; a part also knows itself. A new part needs a line here.
 LAYERS: dict[str, set[str]] = {
     "__main__": {"cli"},
-    "cli": {"demo", "insight", "app", "supervisor", "probes", "worker", "config", "postgres", "core", "errors"},
+    "cli": {
+        "demo", "insight", "app", "supervisor", "probes", "patience", "worker", "config", "postgres", "core", "errors",
+    },
     "demo": {"app", "worker", "config", "metrics", "kafka", "postgres", "formats", "core", "errors", "packaged"},
     "insight": {"postgres", "core", "errors", "packaged"},
     "app": {
-        "worker", "assignment", "tracking", "batch", "ports", "config", "metrics", "faults",
+        "worker", "assignment", "tracking", "patience", "batch", "ports", "config", "metrics", "faults",
         "kafka", "postgres", "formats", "core", "errors",
     },
     "supervisor": set(),
     "probes": {"errors"},
     "worker": {"assignment", "batch", "ports", "metrics", "faults", "core", "errors"},
     "assignment": {"core", "errors"},
+    "patience": {"errors"},
     "tracking": {"ports", "core", "errors"},
     "metrics": {"batch", "core"},
     "batch": {"ports", "core", "errors"},  # Not even kafka and postgres: it knows them by what they promise.

@@ -19,6 +19,7 @@ from consumer.app import apply_configured_trackers, prepare, topics_of, until_en
 from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console, errors, set_up_logging, show_plan
 from consumer.config import Settings, load
 from consumer.core.records import Partition
+from consumer.patience import patiently
 from consumer.postgres.take_over import take_over
 from consumer.probes import Probes
 from consumer.supervisor import Supervisor
@@ -47,14 +48,19 @@ def run(
     if os.environ.get(_CHILD):
         _work(settings, until_end=until_end, allow_gap=allow_gap)
         return
-    plan = apply_configured_trackers(settings)
-    if plan is not None:
-        show_plan(plan, to=errors)
     if workers == 1:
         with _probes(settings):
+            _apply_trackers(settings)
             _work(settings, until_end=until_end, allow_gap=allow_gap)
         return
+    _apply_trackers(settings)
     raise typer.Exit(_supervise(settings, config, workers, until_end=until_end, allow_gap=allow_gap))
+
+
+def _apply_trackers(settings: Settings) -> None:
+    plan = patiently(lambda: apply_configured_trackers(settings))
+    if plan is not None:
+        show_plan(plan, to=errors)
 
 
 @contextmanager
@@ -70,7 +76,8 @@ def _probes(settings: Settings) -> Iterator[None]:
 
 
 def _supervise(settings: Settings, config: Path, workers: int, *, until_end: bool, allow_gap: bool) -> int:
-    prepare(settings, topics_of(settings))
+    topics = topics_of(settings)
+    patiently(lambda: prepare(settings, topics))
     flags = [flag for flag, wanted in (("--until-end", until_end), ("--allow-gap", allow_gap)) if wanted]
     os.environ[_CHILD] = "1"
     supervisor = Supervisor([sys.executable, "-m", "consumer", "run", "--config", str(config), *flags], workers)
@@ -87,8 +94,8 @@ def _supervise(settings: Settings, config: Path, workers: int, *, until_end: boo
 
 def _work(settings: Settings, *, until_end: bool, allow_gap: bool) -> None:
     topics = topics_of(settings)
-    prepare(settings, topics)
-    targets = until_end_targets(settings, topics) if until_end else None
+    patiently(lambda: prepare(settings, topics))
+    targets = patiently(lambda: until_end_targets(settings, topics)) if until_end else None
     total = 0 if targets is None else sum(targets.values())
     with (
         _progress(total) as advance,

@@ -68,6 +68,8 @@ def identity_of(
 
 
 def _of_binary_log(source: Source, transaction: Transaction | None) -> SourceIdentity:
+    storable(source.file, "source.file")
+    storable(source.gtid, "source.gtid")
     position = f"{source.server_id}:{source.file}:{source.pos}:{source.row}:{source.ts_ms}"
     if source.gtid is None:
         return SourceIdentity("binlog", position, renaming=position)

@@ -10,6 +10,11 @@ STOP = {
     KafkaError.INCONSISTENT_GROUP_PROTOCOL: (
         "another member of the group uses another assignor; stop it, or use another group.id"
     ),
+    KafkaError.INVALID_SESSION_TIMEOUT: "set session.timeout.ms within the broker's group.min/max.session.timeout.ms",
+    KafkaError.INVALID_GROUP_ID: "set another kafka.group.id",
+    KafkaError._BAD_MSG: "the log is damaged there; restore the partition from a replica or a backup",
+    KafkaError._BAD_COMPRESSION: "the log is damaged there; restore the partition from a replica or a backup",
+    KafkaError._NOT_IMPLEMENTED: "this client cannot read what a producer wrote; see its compression.type",
     KafkaError._AUTHENTICATION: "check the credentials under `kafka:` in config.yaml",
     KafkaError._FATAL: "see the client's message",
 }

@@ -11,30 +11,15 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Me
 from msgspec.structs import replace
 
 from consumer.core.positions import Start, check_proof
-from consumer.core.records import Batch, LastRecord, Partition, Record, Span, fingerprint, next_offset_of, offset_of
+from consumer.core.records import Batch, Partition, Record, Span, fingerprint, next_offset_of, offset_of
 from consumer.errors import Fatal, PublishDown, Transient
 from consumer.kafka.consumer_errors import READ_AGAIN, STOP
 from consumer.kafka.offsets import GroupOffsets
+from consumer.kafka.reading import Reading
 from consumer.kafka.settings import consumer_settings, made
 
 _CHUNK = 2_000
 _QUIET_S = 0.5
-
-
-class _Reading:
-    """A partition that is being read. `proof`: the last stored record, still to be met and compared."""
-
-    __slots__ = ("confirmed", "end", "proof", "span")
-
-    def __init__(self, start: Start) -> None:
-        self.span = start.span
-        self.proof = start.proof
-        self.confirmed = start.span.published
-        self.end = 0
-
-    def moved(self, next_offset: int, last: LastRecord | None = None) -> Span:
-        """What a batch that reads up to `next_offset` does to this partition."""
-        return replace(self.span, next_offset=next_offset, last=last, confirmed=self.confirmed)
 
 
 class Source:
@@ -47,9 +32,9 @@ class Source:
 
     def __init__(self, kafka: Mapping[str, object], topic: str) -> None:
         self._topic = topic
-        self._reading: dict[Partition, _Reading] = {}
+        self._reading: dict[Partition, Reading] = {}
         # For each record: a plain tuple finds a Partition, and is made in a fraction of the time.
-        self._reading_at = cast("Callable[[object], _Reading | None]", self._reading.get)
+        self._reading_at = cast("Callable[[object], Reading | None]", self._reading.get)
         self.waiting: set[Partition] = set()
         self._read_again = ""
         self._fatal = ""
@@ -74,6 +59,11 @@ class Source:
     def spans(self) -> Mapping[Partition, Span]:
         """Both watermarks of the partitions that are being read; batches in flight count as done."""
         return {key: reading.span for key, reading in self._reading.items()}
+
+    @property
+    def is_member(self) -> bool:
+        """Whether the group's coordinator took this consumer in."""
+        return bool(self._consumer.memberid())
 
     def ends(self) -> dict[Partition, int]:
         """The end of each partition that is being read, as the last fetch told it; asks nobody."""
@@ -133,12 +123,14 @@ class Source:
             return
         place = TopicPartition(key.topic, key.partition, start.seek)
         try:
-            self._consumer.seek(place)
+            # Assigned anew instead of sought: after an offset error the client would refuse to seek, for ever.
+            self._consumer.incremental_unassign([place])
+            self._consumer.incremental_assign([place])
             self._consumer.resume([place])
         except KafkaException as error:
             raise Transient(f"{key.topic}-{key.partition} cannot be sought yet: {error}") from error
         self.waiting.discard(key)
-        self._reading[key] = _Reading(start)
+        self._reading[key] = Reading(start)
 
     def commit(self, offsets: list[TopicPartition]) -> None:
         """Notes offsets to commit as the group's, for at_least_once; within a transaction the publisher does it."""
@@ -167,6 +159,9 @@ class Source:
             Fatal: Kafka will not let this member go on.
         """
         self.commit_published()
+        removed = self._removed()
+        if removed:
+            return Batch([], removed, self._consumer.consumer_group_metadata())
         records = self._consume(max_records, max_bytes, timeout_s)
         if self._fatal:
             raise Fatal(self._fatal)
@@ -211,7 +206,7 @@ class Source:
         if offset >= reading.span.stored or offset >= reading.span.published:
             records.append(message)
 
-    def _prove(self, message: Record, reading: _Reading) -> None:
+    def _prove(self, message: Record, reading: Reading) -> None:
         proof = reading.proof
         if proof is None or offset_of(message) < proof.offset:
             return
@@ -230,8 +225,13 @@ class Source:
             reading = self._reading.get(_key(message))
             if reading is not None:
                 reading.end = offset_of(message)
-        else:
-            self._notice(error)
+            return
+        self._notice(error)
+        if error.code() in STOP:
+            self._fatal += f" ({message.topic()}-{message.partition()}, offset {message.offset()})"
+        elif not self._read_again:
+            # Whatever it is, what comes after it must not be taken for what comes next.
+            self._read_again = error.str()
 
     def _spans(self, records: Sequence[Record]) -> dict[Partition, Span]:
         last = {(record.topic(), record.partition()): record for record in records}
@@ -240,6 +240,11 @@ class Source:
             key = _key(record)
             spans[key] = self._reading[key].moved(next_offset_of(record), fingerprint(record))
         return spans
+
+    def _removed(self) -> dict[Partition, Span]:
+        """Stored, not yet published, and no longer in the log: moved over in steps."""
+        spans = {key: reading.removed() for key, reading in self._reading.items()}
+        return {key: span for key, span in spans.items() if span is not None}
 
     def _ends(self) -> dict[Partition, Span]:
         """Partitions read to their end whose position lags behind it: markers of transactions, removed records."""

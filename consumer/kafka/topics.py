@@ -65,7 +65,9 @@ class Topics:
             return str(_asked(lambda: answer.result(_TIMEOUT_S)).topic_id)
         except _Refused as refused:
             if refused.code == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise Fatal(f"topic {topic} does not exist any more; the input was deleted") from refused
+                raise Fatal(
+                    f"topic {topic} does not exist any more: restore it, or make it anew and run `milestones take-over`"
+                ) from refused
             raise Fatal(f"topic {topic} cannot be described: {refused}; allow DESCRIBE on it") from refused
 
     def ends(self, partitions: Iterable[Partition]) -> dict[Partition, LogEnds]:

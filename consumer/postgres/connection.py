@@ -17,7 +17,7 @@ Connection = psycopg.Connection[tuple[object, ...]]
 APPLICATION_NAME = "milestones"
 
 _RETRY_CLASSES = frozenset({"08", "53"})
-_RETRY = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "57014", "25006", "25P03", "25P04"})
+_RETRY = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "57P05", "57014", "25006", "25P03", "25P04"})
 _REFUSED_CLASSES = frozenset({"22", "23", "54"})
 
 
@@ -37,6 +37,7 @@ class SessionLimits:
         limits = {
             "idle_in_transaction_session_timeout": f"{self.idle_in_transaction_s * 1000:.0f}",
             "lock_timeout": f"{self.lock_s * 1000:.0f}",
+            "idle_session_timeout": "0",
             "statement_timeout": f"{self.transaction_s * 1000:.0f}",
         }
         if server_version >= 17_00_00:
@@ -127,8 +128,22 @@ _ADVICE = {
 }
 
 
+_REFUSALS = (
+    "password authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "does not exist",
+    "is not permitted to log in",
+    "permission denied for database",
+    "certificate",
+    "SSL was required",
+    "does not support SSL",
+)
+"""What a server says that will not change by itself. Without SQLSTATE: the client does not tell it while connecting."""
+
+
 def _unreachable(text: str) -> MilestonesError:
-    for sign in ("password authentication failed", "no pg_hba.conf entry", 'database "', 'role "', "certificate"):
-        if sign in text and "starting up" not in text and "shutting down" not in text:
+    for sign in _REFUSALS:
+        if sign in text:
             return Fatal(f"PostgreSQL refuses the connection: {text}; check postgres.dsn in config.yaml")
     return StoreDown(f"PostgreSQL cannot be reached: {text}")

@@ -1,0 +1,37 @@
+"""A partition that is being read, and how far."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from consumer.core.positions import Start
+from consumer.core.records import LastRecord, Span
+
+_STEP = 20_000
+
+
+class Reading:
+    """A partition that is being read. `proof`: the last stored record, still to be met and compared."""
+
+    __slots__ = ("begin", "confirmed", "end", "proof", "span")
+
+    def __init__(self, start: Start) -> None:
+        self.span = start.span
+        self.proof = start.proof
+        self.confirmed = start.span.published
+        self.begin = start.seek
+        self.end = 0
+
+    def moved(self, next_offset: int, last: LastRecord | None = None) -> Span:
+        """What a batch that reads up to `next_offset` does to this partition."""
+        return replace(self.span, next_offset=next_offset, last=last, confirmed=self.confirmed)
+
+    def removed(self) -> Span | None:
+        """The next step over what is stored, not yet published, and no longer in the log; None if there is nothing.
+
+        A step is bounded: all of it at once could be more than fits into memory.
+        """
+        gone_until = min(self.begin, self.span.stored)
+        if self.span.published >= gone_until:
+            return None
+        return self.moved(min(self.span.published + _STEP, gone_until))
