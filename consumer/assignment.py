@@ -24,6 +24,7 @@ class Topics(Protocol):
 
     def partitions(self) -> dict[str, int]: ...
     def topic_id(self, topic: str) -> str: ...
+    def ask_topic_id(self, topic: str) -> Callable[[], str]: ...
     def ends(self, partitions: Sequence[Partition]) -> dict[Partition, LogEnds]: ...
 
 
@@ -85,7 +86,17 @@ class Assignment:
 
     def check_topic(self) -> str:
         """The topic's id; a stop if it is not the one that was read until now."""
-        topic_id = self._topics.topic_id(self._topic)
+        return self._checked(self._topics.topic_id(self._topic))
+
+    def ask_topic(self) -> Callable[[], object]:
+        """Asks for the topic's id, right after records were consumed; the answer is checked when they are stored.
+
+        If it is still the same then, the records cannot be those of a topic that was made anew.
+        """
+        answer = self._topics.ask_topic_id(self._topic)
+        return lambda: self._checked(answer())
+
+    def _checked(self, topic_id: str) -> str:
         if self._topic_id and topic_id != self._topic_id:
             raise Fatal(
                 f"{self._topic}: the topic was deleted and made again (id {topic_id}, before {self._topic_id}); "

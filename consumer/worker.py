@@ -134,17 +134,20 @@ class Worker:
             batch = self._source.poll(self._batch_records, self._limits.bytes, self._limits.poll_timeout_s)
         if batch is not None:
             fault_point("polled")
-            self._hand_over(read_batch(batch, self._force))
+            topic_is_the_same = self._assignment.ask_topic()
+            self._hand_over(read_batch(batch, self._force), topic_is_the_same)
         self._observe(now)
 
-    def _hand_over(self, read: Read) -> None:
+    def _hand_over(self, read: Read, check: Callable[[], object]) -> None:
         """The batch before must be stored: if it failed, this one is dropped with it."""
         if self._storing is not None:
             self._storing.result()
         self._source.advance(read.batch)
-        self._storing = self._store_thread.submit(self._store_step, read)
+        self._storing = self._store_thread.submit(self._store_step, read, check)
 
-    def _store_step(self, read: Read) -> None:
+    def _store_step(self, read: Read, check: Callable[[], object] | None = None) -> None:
+        if check is not None:
+            check()
         try:
             with metrics.timed("store"):
                 verdicts = store_batch(read, self._force, self._store)

@@ -59,8 +59,12 @@ def test_a_feed_waits_for_the_consumer_before_the_broker_has_to_drop_anything(br
     thread = threading.Thread(target=feed.run)
     thread.start()
     try:
-        time.sleep(1.0)
-        ends = topics_of(broker).ends([NOTHING])[NOTHING]
+        topics = topics_of(broker)
+        deadline = time.monotonic() + 30
+        while topics.ends([NOTHING])[NOTHING].high < 15 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)  # What would come if it did not wait.
+        ends = topics.ends([NOTHING])[NOTHING]
         assert ends.low == 0
         assert 15 <= ends.high <= 21
     finally:

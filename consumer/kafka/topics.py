@@ -58,17 +58,14 @@ class Topics:
         Raises:
             Fatal: the topic does not exist, or may not be described.
         """
+        return self.ask_topic_id(topic)()
+
+    def ask_topic_id(self, topic: str) -> Callable[[], str]:
+        """Asks now; what comes back waits for the answer, and raises as `topic_id` does."""
         if not self._ids:
-            return f"name:{topic}"
+            return lambda: f"name:{topic}"
         answer = self._admin.describe_topics(TopicCollection([topic]), request_timeout=_TIMEOUT_S)[topic]
-        try:
-            return str(_asked(lambda: answer.result(_TIMEOUT_S)).topic_id)
-        except _Refused as refused:
-            if refused.code == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise Fatal(
-                    f"topic {topic} does not exist any more: restore it, or make it anew and run `milestones take-over`"
-                ) from refused
-            raise Fatal(f"topic {topic} cannot be described: {refused}; allow DESCRIBE on it") from refused
+        return lambda: _topic_id(topic, answer)
 
     def ends(self, partitions: Iterable[Partition]) -> dict[Partition, LogEnds]:
         """The first offset and the end of each partition."""
@@ -132,6 +129,17 @@ class Topics:
         except _Refused as refused:
             if refused.code != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise Fatal(f"topic {plan.name} could not be created: {refused}") from refused
+
+
+def _topic_id(topic: str, answer: Future[Any]) -> str:
+    try:
+        return str(_asked(lambda: answer.result(_TIMEOUT_S)).topic_id)
+    except _Refused as refused:
+        if refused.code == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise Fatal(
+                f"topic {topic} does not exist any more: restore it, or make it anew and run `milestones take-over`"
+            ) from refused
+        raise Fatal(f"topic {topic} cannot be described: {refused}; allow DESCRIBE on it") from refused
 
 
 def _offset(answer: Future[Any]) -> int:
