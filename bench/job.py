@@ -5,7 +5,6 @@ The rate counts from the first record in hand to the last commit, as bench/raw.p
 
 from __future__ import annotations
 
-import gc
 import json
 import resource
 import sys
@@ -17,6 +16,7 @@ from prometheus_client import REGISTRY
 from bench.memory import peak_mb
 from consumer.app import prepare, topics_of, until_end_targets, worker_for
 from consumer.config import load
+from consumer.tuning import tune
 
 
 class _Clock:
@@ -45,8 +45,7 @@ def main() -> None:
     prepare(settings, topics)
     clock = _Clock()
     with worker_for(settings, topics, targets=until_end_targets(settings, topics), progress=clock) as worker:
-        gc.freeze()
-        sys.setswitchinterval(0.001)
+        tune()
         worker.run()
     usage = resource.getrusage(resource.RUSAGE_SELF)
     result = {

@@ -18,7 +18,8 @@ PACKAGE = REPOSITORY / "consumer"
 LAYERS: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {
-        "demo", "insight", "app", "supervisor", "probes", "patience", "worker", "config", "postgres", "core", "errors",
+        "demo", "insight", "app", "supervisor", "probes", "patience", "tuning", "worker", "config", "postgres", "core",
+        "errors",
     },
     "demo": {"app", "worker", "config", "metrics", "kafka", "postgres", "formats", "core", "errors", "packaged"},
     "insight": {"postgres", "core", "errors", "packaged"},
@@ -31,6 +32,7 @@ LAYERS: dict[str, set[str]] = {
     "worker": {"assignment", "batch", "ports", "metrics", "faults", "core", "errors"},
     "assignment": {"core", "errors"},
     "patience": {"errors"},
+    "tuning": set(),
     "tracking": {"ports", "core", "errors"},
     "metrics": {"batch", "core"},
     "batch": {"ports", "core", "errors"},  # Not even kafka and postgres: it knows them by what they promise.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import sys
@@ -23,6 +22,7 @@ from consumer.patience import patiently
 from consumer.postgres.take_over import take_over
 from consumer.probes import Probes
 from consumer.supervisor import Supervisor
+from consumer.tuning import tune
 from consumer.worker import Worker
 
 _CHILD = "MILESTONES_SUPERVISED"
@@ -102,10 +102,7 @@ def _work(settings: Settings, *, until_end: bool, allow_gap: bool) -> None:
         worker_for(settings, topics, allow_gap=allow_gap, targets=targets, progress=advance) as worker,
     ):
         _stop_on_signals(worker)
-        # What was made until here lives as long as the process: the collector need not look at it again.
-        gc.freeze()
-        # A thread that gets an answer from PostgreSQL or Kafka should not wait 5 ms for its turn.
-        sys.setswitchinterval(0.001)
+        tune()
         worker.run()
 
 
