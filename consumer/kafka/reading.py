@@ -5,15 +5,18 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from consumer.core.positions import Start
-from consumer.core.records import LastRecord, Span
+from consumer.core.records import LastRecord, Record, Span, fingerprint, next_offset_of
 
 _STEP = 20_000
 
 
 class Reading:
-    """A partition that is being read. `proof`: the last stored record, still to be met and compared."""
+    """A partition that is being read.
 
-    __slots__ = ("begin", "confirmed", "end", "proof", "span")
+    `proof`: the last stored record, still to be met and compared. `last`: the last record taken for the next batch.
+    """
+
+    __slots__ = ("begin", "confirmed", "end", "last", "proof", "span")
 
     def __init__(self, start: Start) -> None:
         self.span = start.span
@@ -21,10 +24,18 @@ class Reading:
         self.confirmed = start.span.published
         self.begin = start.seek
         self.end = 0
+        self.last: Record | None = None
 
     def moved(self, next_offset: int, last: LastRecord | None = None) -> Span:
         """What a batch that reads up to `next_offset` does to this partition."""
         return replace(self.span, next_offset=next_offset, last=last, confirmed=self.confirmed)
+
+    def taken(self) -> Span | None:
+        """What a batch of the records taken does to this partition; None if there are none."""
+        if self.last is None:
+            return None
+        last, self.last = self.last, None
+        return self.moved(next_offset_of(last), fingerprint(last))
 
     def removed(self) -> Span | None:
         """The next step over what is stored, not yet published, and no longer in the log; None if there is nothing.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import cast
 
@@ -11,7 +11,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Me
 from msgspec.structs import replace
 
 from consumer.core.positions import Start, check_proof
-from consumer.core.records import Batch, Partition, Record, Span, fingerprint, next_offset_of, offset_of
+from consumer.core.records import Batch, Partition, Record, Span, fingerprint, offset_of
 from consumer.errors import Fatal, PublishDown, Transient
 from consumer.kafka.consumer_errors import READ_AGAIN, STOP
 from consumer.kafka.offsets import GroupOffsets
@@ -171,7 +171,7 @@ class Source:
         now = time.monotonic()
         if records:
             self._last_record_s = now
-            spans = self._spans(records)
+            spans = self._spans()
         elif now - self._last_record_s > _QUIET_S:
             spans = self._ends()
         else:
@@ -205,6 +205,7 @@ class Source:
         offset = offset_of(message)
         if offset >= reading.span.stored or offset >= reading.span.published:
             records.append(message)
+            reading.last = message
 
     def _prove(self, message: Record, reading: Reading) -> None:
         proof = reading.proof
@@ -233,13 +234,9 @@ class Source:
             # Whatever it is, what comes after it must not be taken for what comes next.
             self._read_again = error.str()
 
-    def _spans(self, records: Sequence[Record]) -> dict[Partition, Span]:
-        last = {(record.topic(), record.partition()): record for record in records}
-        spans = {}
-        for record in last.values():
-            key = _key(record)
-            spans[key] = self._reading[key].moved(next_offset_of(record), fingerprint(record))
-        return spans
+    def _spans(self) -> dict[Partition, Span]:
+        spans = {key: reading.taken() for key, reading in self._reading.items()}
+        return {key: span for key, span in spans.items() if span is not None}
 
     def _removed(self) -> dict[Partition, Span]:
         """Stored, not yet published, and no longer in the log: moved over in steps."""
