@@ -34,13 +34,13 @@ Row = object | None
 
 
 class Envelope(msgspec.Struct, gc=False):
-    """What is read of every record. Rows stay bytes."""
+    """What is read of every record, in Debezium's order: then each key is found at the first look. Rows stay bytes."""
 
-    op: str | None = None
-    source: Source | None = None
     before: Raw = _NULL
     after: Raw = _NULL
+    source: Source | None = None
     transaction: Transaction | None = None
+    op: str | None = None
     ts_ms: int | None = None
     payload: Raw | UnsetType = UNSET
     schema: Raw | UnsetType = UNSET

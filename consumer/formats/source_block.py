@@ -18,16 +18,16 @@ _LATEST_MS = 7_258_118_400_000
 class Source(msgspec.Struct, gc=False):
     """What is read of `source`: table, time, and the log position of MySQL and MariaDB or of PostgreSQL."""
 
-    table: str | None = None
     ts_ms: int | None = None
     ts_us: int | None = None
+    table: str | None = None
     server_id: int | None = None
     gtid: str | None = None
     file: str | None = None
     pos: int | None = None
     row: int | None = None
-    lsn: int | str | None = None
     tx_id: int | str | None = msgspec.field(default=None, name="txId")
+    lsn: int | str | None = None
 
 
 class Transaction(msgspec.Struct, gc=False):

@@ -13,16 +13,18 @@ _STEP = 20_000
 class Reading:
     """A partition that is being read.
 
-    `proof`: the last stored record, still to be met and compared. `last`: the last record taken for the next batch.
+    `proof`: the last stored record, still to be met and compared. `fresh` until that is done and the first record was
+    met that is to be gone on with. `last`: the last record taken for the next batch.
     """
 
-    __slots__ = ("begin", "confirmed", "end", "last", "proof", "span")
+    __slots__ = ("begin", "confirmed", "end", "fresh", "last", "proof", "span")
 
     def __init__(self, start: Start) -> None:
         self.span = start.span
         self.proof = start.proof
         self.confirmed = start.span.published
         self.begin = start.seek
+        self.fresh = True
         self.end = 0
         self.last: Record | None = None
 

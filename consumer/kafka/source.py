@@ -198,14 +198,17 @@ class Source:
 
     def _take(self, message: Message, records: list[Record]) -> None:
         reading = self._reading_at((message.topic(), message.partition()))
-        if reading is None:
-            return
-        if reading.proof is not None:
-            self._prove(message, reading)
-        offset = offset_of(message)
-        if offset >= reading.span.stored or offset >= reading.span.published:
+        if reading is not None and (not reading.fresh or self._admits(message, reading)):
             records.append(message)
             reading.last = message
+
+    def _admits(self, message: Record, reading: Reading) -> bool:
+        """Whether this record is one to go on with; reading began a little earlier, at the one that proves the log."""
+        if reading.proof is not None:
+            self._prove(message, reading)
+        admitted = offset_of(message) >= min(reading.span.stored, reading.span.published)
+        reading.fresh = reading.proof is not None or not admitted
+        return admitted
 
     def _prove(self, message: Record, reading: Reading) -> None:
         proof = reading.proof
