@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 import psutil
 import psycopg
 import yaml
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
 
 from consumer.postgres.migrate import migrate
@@ -25,6 +25,9 @@ from tests.services.service import wait_until
 SESSION_TIMEOUT_MS: Final = 3_000
 _ROOT: Final = Path(__file__).parents[2]
 _DEADLINE_S: Final = 60.0
+
+
+_COORDINATOR_BEGINS = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE)
 
 
 class WorkerProcess:
@@ -187,10 +190,14 @@ class Deployment:
             return dict(connection.execute("select partition, next_offset from stream_position").fetchall())
 
     def published(self) -> dict[int, int]:
-        """The watermark `published` by partition."""
-        answer = self.admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(self.group)], request_timeout=10.0
-        )[self.group].result(10.0)
+        """The watermark `published` by partition; nothing is known of it while the group's coordinator begins."""
+        request = [ConsumerGroupTopicPartitions(self.group)]
+        try:
+            answer = self.admin.list_consumer_group_offsets(request, request_timeout=10.0)[self.group].result(10.0)
+        except KafkaException as error:
+            if error.args[0].code() in _COORDINATOR_BEGINS:
+                return {}
+            raise
         places = cast("list[TopicPartition]", answer.topic_partitions)
         return {place.partition: place.offset for place in places if place.topic == self.topic}
 
