@@ -14,7 +14,7 @@ from pathlib import Path
 from prometheus_client import REGISTRY
 
 from bench.memory import peak_mb
-from consumer.app import prepare, topics_of, until_end_targets, worker_for
+from consumer.app import prepare, topics_of, trackers_in_force, until_end_targets, worker_for
 from consumer.config import load
 from consumer.tuning import tune
 
@@ -44,7 +44,8 @@ def main() -> None:
     topics = topics_of(settings)
     prepare(settings, topics)
     clock = _Clock()
-    with worker_for(settings, topics, targets=until_end_targets(settings, topics), progress=clock) as worker:
+    targets = until_end_targets(settings, topics)
+    with worker_for(settings, topics, trackers_in_force(settings), targets=targets, progress=clock) as worker:
         tune()
         worker.run()
     usage = resource.getrusage(resource.RUSAGE_SELF)

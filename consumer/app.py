@@ -11,7 +11,7 @@ from consumer.batch import Topics as Outputs
 from consumer.config import Settings
 from consumer.core.events import Decoded
 from consumer.core.records import Batch, Partition
-from consumer.core.trackers import Rules
+from consumer.core.trackers import Rules, Trackers
 from consumer.errors import Fatal
 from consumer.faults import fault_point
 from consumer.formats.debezium_json import DebeziumJson
@@ -19,7 +19,6 @@ from consumer.kafka.publisher import Publisher, TransactionalIds
 from consumer.kafka.settings import session_timeout_s
 from consumer.kafka.source import Source
 from consumer.kafka.topics import NewTopicPlan, Topics
-from consumer.patience import patiently
 from consumer.ports import Decoder
 from consumer.postgres.store import Store
 from consumer.postgres.trackers import Plan, apply_trackers, current_trackers
@@ -76,10 +75,16 @@ def until_end_targets(settings: Settings, topics: Topics) -> dict[Partition, int
     return {key: end.high for key, end in ends.items() if end.high > end.low}
 
 
+def trackers_in_force(settings: Settings) -> Trackers:
+    """The trackers that the database has now."""
+    return current_trackers(settings.dsn)
+
+
 @contextmanager
 def worker_for(
     settings: Settings,
     topics: Topics,
+    trackers: Trackers,
     *,
     allow_gap: bool = False,
     targets: Mapping[Partition, int] | None = None,
@@ -90,7 +95,6 @@ def worker_for(
     with ExitStack() as closing:
         store = Store(settings.dsn, settings.group, session_timeout_s(settings.kafka))
         closing.callback(store.close)
-        trackers = patiently(lambda: current_trackers(settings.dsn))
         tracking = Tracking(trackers, settings.document_types(), _decoders(settings))
         source = Source(settings.kafka, settings.input.topic)
         closing.callback(source.close)

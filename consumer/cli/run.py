@@ -14,7 +14,7 @@ import typer
 from prometheus_client import REGISTRY
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from consumer.app import apply_configured_trackers, prepare, topics_of, until_end_targets, worker_for
+from consumer.app import apply_configured_trackers, prepare, topics_of, trackers_in_force, until_end_targets, worker_for
 from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console, errors, set_up_logging, show_plan
 from consumer.config import Settings, load
 from consumer.core.records import Partition
@@ -96,10 +96,11 @@ def _work(settings: Settings, *, until_end: bool, allow_gap: bool) -> None:
     topics = topics_of(settings)
     patiently(lambda: prepare(settings, topics))
     targets = patiently(lambda: until_end_targets(settings, topics)) if until_end else None
+    trackers = patiently(lambda: trackers_in_force(settings))
     total = 0 if targets is None else sum(targets.values())
     with (
         _progress(total) as advance,
-        worker_for(settings, topics, allow_gap=allow_gap, targets=targets, progress=advance) as worker,
+        worker_for(settings, topics, trackers, allow_gap=allow_gap, targets=targets, progress=advance) as worker,
     ):
         _stop_on_signals(worker)
         tune()

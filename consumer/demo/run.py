@@ -13,7 +13,7 @@ import msgspec
 from pydantic import SecretStr
 
 from consumer import metrics
-from consumer.app import topics_of, worker_for
+from consumer.app import topics_of, trackers_in_force, worker_for
 from consumer.config import OutputSection, PostgresSection, ProcessingSection, Settings
 from consumer.core.records import Partition
 from consumer.core.trackers import Tracker
@@ -113,7 +113,7 @@ def play(running: Servers, what: Play, watcher: Watcher, began_s: float) -> Fact
     feed = Feed(broker, what.stream, settings.input.topic, topics.partitions())
     targets = feed.targets(what.named)
     run = _Run(running, feed, watcher, sum(targets.values()))
-    with worker_for(settings, topics, targets=targets, progress=run.add) as worker:
+    with worker_for(settings, topics, trackers_in_force(settings), targets=targets, progress=run.add) as worker:
         fed_s = run.until_published(worker)
     timing = Timing(began_s, fed_s, time.monotonic())
     sources = Sources(settings.dsn, broker, topics, settings.input.topic, *outputs)
