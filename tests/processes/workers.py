@@ -181,8 +181,12 @@ class Deployment:
         self.wait(lambda: self._is_published(goal), f"{goal} are published")
 
     def _is_published(self, goal: Mapping[int, int]) -> bool:
-        stored, published = self.stored(), self.published()
-        return all(min(stored.get(key, 0), published.get(key, 0)) >= end for key, end in goal.items())
+        stored = self.stored()
+        if any(stored.get(key, 0) < end for key, end in goal.items()):
+            return False
+        # Asked last: a worker that has stored is a member, so the group's coordinator has begun.
+        published = self.published()
+        return all(published.get(key, 0) >= end for key, end in goal.items())
 
     def stored(self) -> dict[int, int]:
         """The watermark `stored` by partition."""
