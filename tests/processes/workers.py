@@ -8,12 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import psutil
 import psycopg
 import yaml
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
 
 from consumer.postgres.migrate import migrate
@@ -25,9 +25,6 @@ from tests.services.service import wait_until
 SESSION_TIMEOUT_MS: Final = 3_000
 _ROOT: Final = Path(__file__).parents[2]
 _DEADLINE_S: Final = 60.0
-
-
-_COORDINATOR_BEGINS = (KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE)
 
 
 class WorkerProcess:
@@ -121,6 +118,7 @@ class Deployment:
             "metrics": {"enabled": False},
         }
         self._workers: list[WorkerProcess] = []
+        self._reader: Consumer | None = None
         # Kafka's tools. Kept: a client that goes out of scope takes its unanswered questions with it.
         self.admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers, "log_level": 0})
 
@@ -195,15 +193,15 @@ class Deployment:
 
     def published(self) -> dict[int, int]:
         """The watermark `published` by partition; nothing is known of it while the group's coordinator begins."""
-        request = [ConsumerGroupTopicPartitions(self.group)]
+        if self._reader is None:
+            settings = {"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": self.group, "log_level": 0}
+            self._reader = Consumer(settings)
+        places = [TopicPartition(self.topic, number) for number in ends(self.kafka.bootstrap_servers, self.topic)]
         try:
-            answer = self.admin.list_consumer_group_offsets(request, request_timeout=10.0)[self.group].result(10.0)
-        except KafkaException as error:
-            if error.args[0].code() in _COORDINATOR_BEGINS:
-                return {}
-            raise
-        places = cast("list[TopicPartition]", answer.topic_partitions)
-        return {place.partition: place.offset for place in places if place.topic == self.topic}
+            answers = self._reader.committed(places, timeout=5.0)
+        except KafkaException:
+            return {}
+        return {place.partition: place.offset for place in answers if place.offset >= 0}
 
     def rewind_published(self, offsets: Mapping[int, int]) -> None:
         """What kafka-consumer-groups.sh --reset-offsets does; needs an empty group."""
