@@ -17,7 +17,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from consumer.app import apply_configured_trackers, prepare, topics_of, trackers_in_force, until_end_targets, worker_for
 from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console, errors, set_up_logging, show_plan
 from consumer.config import Settings, load
-from consumer.core.records import Partition
 from consumer.patience import patiently
 from consumer.postgres.take_over import take_over
 from consumer.probes import Probes
@@ -140,9 +139,8 @@ def take_over_command(
     settings = load(config)
     topic_id = topics_of(settings).topic_id(topic)
     moved = take_over(settings.dsn, topic, topic_id, settings.group, dry_run=not execute)
-    where = Partition(topic, len(moved))
     verb = "moved" if execute else "would move"
-    console.print(f"{verb} {where.partition} positions of {topic} to group {settings.group}, topic id {topic_id}")
+    console.print(f"{verb} {len(moved)} positions of {topic} to group {settings.group}, topic id {topic_id}")
     for line in moved:
         console.print(f"  {line}", highlight=False)
     if not execute:

@@ -27,7 +27,6 @@ _KINDS = {"c": Kind.CREATE, "u": Kind.UPDATE, "r": Kind.SNAPSHOT, "d": Kind.DELE
 _SKIPPED_OPS = {"t": "truncate", "m": "message"}
 _NULL = Raw(b"null")
 _NO_ENCODINGS: Mapping[str, Encoding] = {}
-_FORBIDDEN = OWN_TABLES
 
 Row = object | None
 """A struct made for one table: its attributes are pieces of JSON. None for a null row."""
@@ -109,7 +108,7 @@ class DebeziumJson:
     def __init__(
         self, rules: Rules, event_id_headers: Sequence[str] = ("ce_id", "event-id"), unavailable: str = UNAVAILABLE
     ) -> None:
-        plans = {table: plan for table, plan in rules.plans.items() if table not in _FORBIDDEN}
+        plans = {table: plan for table, plan in rules.plans.items() if table not in OWN_TABLES}
         self._readers: dict[str | None, RowReader] = {
             table: RowReader(plan, unavailable) for table, plan in plans.items()
         }
