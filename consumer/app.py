@@ -14,8 +14,10 @@ from consumer.core.records import Batch, Partition
 from consumer.core.trackers import Rules, Trackers
 from consumer.errors import Fatal
 from consumer.faults import fault_point
-from consumer.formats.debezium_json import DebeziumJson
+from consumer.formats.decoder import ChangeDecoder
+from consumer.formats.shapes import Options, Shape
 from consumer.kafka.publisher import Publisher, TransactionalIds
+from consumer.kafka.registry import Registry
 from consumer.kafka.settings import session_timeout_s
 from consumer.kafka.source import Source
 from consumer.kafka.topics import NewTopicPlan, Topics
@@ -29,7 +31,7 @@ from consumer.worker import Limits, Worker
 class _TimedDecoder:
     """Observes decoding as a stage of its own."""
 
-    def __init__(self, decoder: DebeziumJson) -> None:
+    def __init__(self, decoder: ChangeDecoder) -> None:
         self._decoder = decoder
 
     def decode(self, batch: Batch) -> Decoded:
@@ -110,9 +112,13 @@ def worker_for(
 
 
 def _decoders(settings: Settings) -> Callable[[Rules], Decoder]:
+    said = settings.input
+    shape = Shape(said.format)
+    options = Options(shape, said.event_id_headers, said.unavailable_value, said.metadata_prefix)
+    registry = Registry(said.registry) if said.registry else None
+
     def decoder_for(rules: Rules) -> Decoder:
-        decoder = DebeziumJson(rules, settings.input.event_id_headers, settings.input.unavailable_value)
-        return _TimedDecoder(decoder)
+        return _TimedDecoder(ChangeDecoder(rules, options, registry))
 
     return decoder_for
 

@@ -34,6 +34,20 @@ class InputSection(Section):
         ("ce_id", "event-id"), description="Headers that identify a change whose source block does not."
     )
     unavailable_value: str = Field(UNAVAILABLE, description="The connector's unavailable.value.placeholder.")
+    format: Literal["auto", "debezium", "flattened", "cloudevents"] = Field(
+        "auto", description="The shape of change events; JSON or Avro is told by each record."
+    )
+    metadata_prefix: str = Field("__", description="What flattened metadata begins with (add.fields.prefix).")
+    registry: dict[str, str | int | float | bool] = Field(
+        {}, description="For Avro: `url`, and other properties of confluent-kafka's registry client."
+    )
+
+    @field_validator("registry")
+    @classmethod
+    def _has_url(cls, value: dict[str, object]) -> dict[str, object]:
+        if value and not str(value.get("url", "")).startswith(("http://", "https://")):
+            raise ValueError("url is missing, or does not begin with http:// or https://")
+        return value
 
 
 class OutputSection(Section):
@@ -244,14 +258,21 @@ def _check_topics(document: Document, settings: Settings) -> None:
         raise ConfigError(f"{where}: input, output and dead-letter topic must differ: this program never reads its own")
 
 
-_SECRET_WORDS = ("password", "secret", "token", "sasl.jaas", "key.pem", "private")
+_SECRET_WORDS = ("password", "secret", "token", "sasl.jaas", "key.pem", "private", "user.info")
+
+
+def _is_secret(key: str) -> bool:
+    # A token's endpoint is no token.
+    return any(word in key for word in _SECRET_WORDS) and not key.endswith("endpoint.url")
 
 
 def effective(settings: Settings) -> dict[str, Any]:
     """Everything that is in force, defaults included, with secrets masked."""
     content: dict[str, Any] = settings.model_dump(mode="json", by_alias=True)
-    content["kafka"] = {
-        key: MASK if any(word in key for word in _SECRET_WORDS) else value for key, value in settings.kafka.items()
+    content["kafka"] = {key: MASK if _is_secret(key) else value for key, value in settings.kafka.items()}
+    content["input"]["registry"] = {
+        key: MASK if _is_secret(key) else masked_dsn(str(value)) if key == "url" else value
+        for key, value in settings.input.registry.items()
     }
     content["postgres"]["dsn"] = masked_dsn(settings.dsn)
     content["output"]["dead_letter_topic"] = settings.dead_letter_topic

@@ -8,6 +8,7 @@ MilestonesError
 │   ├── StoreDown    PostgreSQL is away or busy                 with a pause
 │   └── PublishDown  Kafka refused or did not answer            with a pause; the producer may be thrown away
 ├── Refused          PostgreSQL will never take these rows      the batch is halved until one record is left
+├── SchemaPending    the registry does not answer, or not yet   the partition waits at this record
 ├── AlreadyRecorded  these changes were seen before          the batch is evaluated again without them
 └── Poison           this record can never be evaluated         dead letter
 """
@@ -52,6 +53,10 @@ class PublishDown(Transient):
 
 class Refused(MilestonesError):
     """PostgreSQL refused a value (SQLSTATE class 22, 23 or 54): retrying cannot help."""
+
+
+class SchemaPending(MilestonesError):
+    """A record's schema cannot be had now: its partition waits there, the others go on."""
 
 
 class AlreadyRecorded(MilestonesError):

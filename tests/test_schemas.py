@@ -21,7 +21,7 @@ from consumer.core.states import DocumentState
 from consumer.core.trackers import Trackers, compile_rules
 from consumer.demo.captured import CapturedRecord, read_captured
 from consumer.errors import Poison
-from consumer.formats.debezium_json import DebeziumJson
+from consumer.formats.decoder import ChangeDecoder
 
 REPOSITORY = Path(__file__).parents[1]
 DATA = REPOSITORY / "tests" / "data"
@@ -80,7 +80,7 @@ def milestones() -> tuple[Milestone, ...]:
     records = [Given(record, at) for at, record in enumerate(captured)]
     span = Span("document-changes", "Xq3yTnbUSl2V9aTCTTvVGw", 0, 0, 0, len(records))
     rules = compile_rules(Trackers(REVISION, tuple(read_trackers(DATA / "trackers.yaml"))), {})
-    decoded = DebeziumJson(rules).decode(Batch(records, {Partition("document-changes", 0): span}))
+    decoded = ChangeDecoder(rules).decode(Batch(records, {Partition("document-changes", 0): span}))
     candidates = match(decoded.events, rules)
     states = {key: DocumentState() for key in state_keys(candidates)}
     return tuple(evaluate(candidates, states, {}, Context(1_800_000_000_000_001, REVISION, {})).milestones)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
 
-from consumer.core.records import DeadLetter, Origin
+from consumer.core.records import DeadLetter, Origin, Partition
 
 
 class Kind(StrEnum):
@@ -76,3 +76,5 @@ class Decoded(msgspec.Struct):
     skipped: Counter[str]
     absent: Counter[tuple[str, str]]
     """Tracked columns that a changed record did not have: (document type, field)."""
+    held: Mapping[Partition, int] = {}
+    """Where partitions wait for a schema: the offset of the first record that was not decoded."""

@@ -2,22 +2,26 @@
 
 Empty (`''` and null) is None. Numbers are shortest without exponent; dates and times are
 `YYYY-MM-DD`, `HH:MM:SS[.ffffff]`, `YYYY-MM-DD HH:MM:SS[.ffffff]`, zoned ones with their offset:
-what Frappe stores. Encodings follow Debezium's pages on temporal and decimal types.
+what Frappe stores. Encodings follow Debezium's pages on data types.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import re
+import struct
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from math import isfinite, isnan
+from typing import cast
 
 import msgspec
 
+from consumer.core import temporal
 from consumer.errors import BadValue
 
-Scalar = str | int | bool | Decimal | dict[str, object] | list[object] | None
+Scalar = str | int | bool | float | bytes | Decimal | dict[str, object] | list[object] | None
 
 LONGEST_NUMBER = 1_000
 """Digits. Longer numbers are refused: `1e999999999` would fill the memory."""
@@ -25,15 +29,18 @@ LONGEST_NUMBER = 1_000
 UNAVAILABLE = "__debezium_unavailable_value"
 """Debezium's placeholder for a TOASTed column that did not change."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DAY_ZERO = date(1970, 1, 1).toordinal()
+_SPACE_OUTSIDE_TEXTS = re.compile(r'("(?:[^"\\]|\\.)*+")|\s+')
 
 
 class Encoding(msgspec.Struct, frozen=True):
-    """How a column is encoded, where the record itself does not say: a name of `ENCODINGS`, and a decimal's scale."""
+    """How a column is encoded, where the record itself does not say: a name of `ENCODINGS`, and a decimal's scale.
+
+    `items` is the encoding of an array's items, where a schema says it.
+    """
 
     name: str = "text"
     scale: int | None = None
+    items: Encoding | None = None
 
 
 TEXT = Encoding()
@@ -73,7 +80,7 @@ def _shown(value: Scalar) -> str:
 def _kind(value: Scalar) -> str:
     if isinstance(value, bool):
         return "boolean"
-    return "text" if isinstance(value, str) else "number"
+    return "text" if isinstance(value, str) else "bytes" if isinstance(value, bytes) else "number"
 
 
 def _text(value: Scalar, _: Encoding) -> str:
@@ -83,27 +90,89 @@ def _text(value: Scalar, _: Encoding) -> str:
         return "true" if value else "false"
     if isinstance(value, int | Decimal):
         return number_text(Decimal(value))
-    return msgspec.json.encode(value).decode()
+    if isinstance(value, float):
+        return _float_text(value, repr(value))
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return msgspec.json.encode(value, order="sorted").decode()
+
+
+def _float_text(value: float, shortest: str) -> str:
+    if isfinite(value):
+        return number_text(Decimal(shortest))
+    return "NaN" if isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _float(value: Scalar, encoding: Encoding) -> str:
+    """A number of 32 bits: the shortest text that is still the same one."""
+    if not isinstance(value, float) or not isfinite(value):
+        return _text(value, encoding)
+    packed = struct.pack(">f", value)
+    texts = (format(value, f".{digits}g") for digits in range(6, 9))
+    return _float_text(value, next((text for text in texts if struct.pack(">f", float(text)) == packed), repr(value)))
+
+
+def _json(value: Scalar, encoding: Encoding) -> str:
+    """JSON without spaces: a snapshot has it as the server prints it, a change as the connector does."""
+    return _SPACE_OUTSIDE_TEXTS.sub(r"\1", value) if isinstance(value, str) else _text(value, encoding)
+
+
+def _uuid(value: Scalar, encoding: Encoding) -> str:
+    return _text(value, encoding).lower()
+
+
+def _bits(value: Scalar, _: Encoding) -> str:
+    """Debezium's Bits: little-endian bytes. The number they are, as MySQL prints it."""
+    if isinstance(value, bool) or not isinstance(value, str | bytes):
+        raise ValueError("not bytes")
+    return str(int.from_bytes(_bytes(value), "little"))
+
+
+def _array(value: Scalar, encoding: Encoding) -> str:
+    """A JSON array of canonical texts: numbers bare, all else quoted, null for what is empty or null."""
+    if isinstance(value, str):
+        return _json(value, encoding)
+    if not isinstance(value, list):
+        raise ValueError("not an array")
+    items = encoding.items or TEXT
+    return "[" + ",".join(_item(item, items) for item in value) + "]"
+
+
+def _item(item: object, encoding: Encoding) -> str:
+    if item is None:
+        return "null"
+    known = cast("Scalar", item)
+    text = canonical(known, encoding) or ""
+    bare = encoding.name == "decimal" or (encoding.name in ("text", "float") and not isinstance(known, str | bytes))
+    return text if bare else msgspec.json.encode(text).decode()
 
 
 def _decimal(value: Scalar, encoding: Encoding) -> str:
     if isinstance(value, dict):
-        return number_text(_unscaled(str(value["value"]), int(str(value["scale"]))))
-    if isinstance(value, str) and encoding.scale is not None:
+        return number_text(_unscaled(value["value"], int(str(value["scale"]))))
+    if isinstance(value, str | bytes) and encoding.scale is not None:
         return number_text(_unscaled(value, encoding.scale))
     if isinstance(value, str) and len(value) > LONGEST_NUMBER:
         raise BadValue(f"a number of more than {LONGEST_NUMBER:,} digits")
+    if isinstance(value, float):
+        return _text(value, encoding)
     if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
         raise ValueError("not a number")
     return number_text(Decimal(value))
 
 
-def _unscaled(text: str, scale: int) -> Decimal:
-    """Kafka Connect's Decimal: base64 of big-endian two's-complement bytes, and a scale."""
-    if len(text) > LONGEST_NUMBER:
+def _unscaled(value: object, scale: int) -> Decimal:
+    """Kafka Connect's Decimal: big-endian two's-complement bytes (in JSON as base64), and a scale."""
+    digits = _bytes(value)
+    if len(digits) > LONGEST_NUMBER // 2:
         raise BadValue(f"a number of more than {LONGEST_NUMBER:,} digits")
-    unscaled = int.from_bytes(base64.b64decode(text, validate=True), "big", signed=True)
+    unscaled = int.from_bytes(digits, "big", signed=True)
     return Decimal((int(unscaled < 0), tuple(map(int, str(abs(unscaled)))), -scale))
+
+
+def _bytes(value: object) -> bytes:
+    """Bytes, which JSON has as base64."""
+    return value if isinstance(value, bytes) else base64.b64decode(str(value), validate=True)
 
 
 def _boolean(value: Scalar, _: Encoding) -> str:
@@ -123,46 +192,58 @@ def _integer(value: Scalar) -> int:
 
 def _date(value: Scalar, _: Encoding) -> str:
     if isinstance(value, str) and "-" in value[1:]:
-        return date.fromisoformat(value.removesuffix("Z")).isoformat()
-    return date.fromordinal(_DAY_ZERO + _integer(value)).isoformat()
+        return temporal.iso_date(value)
+    return temporal.date_of(_integer(value))
 
 
 def _time(per_second: int) -> Callable[[Scalar, Encoding], str]:
     def time_text(value: Scalar, _: Encoding) -> str:
-        micros = _integer(value) * 1_000_000 // per_second
-        seconds, fraction = divmod(abs(micros), 1_000_000)
-        clock = f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-        return ("-" if micros < 0 else "") + clock + (f".{fraction:06d}" if fraction else "")
+        return temporal.clock_of(_integer(value) * 1_000_000 // per_second)
 
     return time_text
 
 
 def _timestamp(per_second: int) -> Callable[[Scalar, Encoding], str]:
     def timestamp_text(value: Scalar, _: Encoding) -> str:
-        moment = _EPOCH + timedelta(microseconds=_integer(value) * 1_000_000 // per_second)
-        return moment.replace(tzinfo=None).isoformat(" ")
+        return temporal.timestamp_of(_integer(value), per_second)
 
     return timestamp_text
 
 
-def _iso_timestamp(value: Scalar, _: Encoding) -> str:
-    if not isinstance(value, str):
-        raise ValueError("not a text")
-    return datetime.fromisoformat(value).isoformat(" ")
+def _iso(reading: Callable[[str], str]) -> Callable[[Scalar, Encoding], str]:
+    def iso_text(value: Scalar, _: Encoding) -> str:
+        if not isinstance(value, str):
+            raise ValueError("not a text")
+        return reading(value)
+
+    return iso_text
+
+
+def _seconds(value: Scalar, _: Encoding) -> str:
+    """Debezium's MicroDuration: microseconds, some of them from months of 365.25 / 12 days."""
+    return number_text(Decimal(_integer(value)).scaleb(-6))
 
 
 ENCODINGS: dict[str, Callable[[Scalar, Encoding], str]] = {
     "text": _text,
     "decimal": _decimal,
+    "float": _float,
     "boolean": _boolean,
+    "bits": _bits,
+    "json": _json,
+    "uuid": _uuid,
+    "array": _array,
     "date": _date,
     "time_ms": _time(1_000),
     "time_us": _time(1_000_000),
     "time_ns": _time(1_000_000_000),
+    "time": _iso(temporal.iso_time),
+    "zoned_time": _iso(temporal.iso_zoned_time),
     "timestamp_ms": _timestamp(1_000),
     "timestamp_us": _timestamp(1_000_000),
     "timestamp_ns": _timestamp(1_000_000_000),
-    "timestamp": _iso_timestamp,
-    "zoned_timestamp": _iso_timestamp,
+    "timestamp": _iso(temporal.iso_timestamp),
+    "zoned_timestamp": _iso(temporal.iso_zoned_timestamp),
+    "duration_us": _seconds,
 }
 """What `as:` may say, and the canonical text of each."""

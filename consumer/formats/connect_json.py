@@ -1,8 +1,4 @@
-"""What Kafka Connect's JsonConverter writes: scalars, keys, and the schemas that say how columns are encoded.
-
-Types and names are those of Debezium's pages on the MySQL, MariaDB and PostgreSQL connectors ("Data type mappings")
-and of Kafka Connect's logical types.
-"""
+"""What Kafka Connect's JsonConverter writes: scalars, and the schemas that say how columns are encoded."""
 
 from __future__ import annotations
 
@@ -14,26 +10,8 @@ import msgspec
 from msgspec import Raw
 
 from consumer.core.values import LONGEST_NUMBER, TEXT, Encoding, Scalar, canonical
-from consumer.errors import BadValue, MalformedRecord, MissingKey, Poison
-
-ROUTER_FIELDS = ("__dbz__physicalTableIdentifier",)
-"""What ByLogicalTableRouter adds to keys: not part of the document's name."""
-
-_SEMANTIC_TYPES: Mapping[str, str] = {
-    "org.apache.kafka.connect.data.Decimal": "decimal",
-    "io.debezium.data.VariableScaleDecimal": "decimal",
-    "org.apache.kafka.connect.data.Date": "date",
-    "io.debezium.time.Date": "date",
-    "org.apache.kafka.connect.data.Time": "time_ms",
-    "io.debezium.time.Time": "time_ms",
-    "io.debezium.time.MicroTime": "time_us",
-    "io.debezium.time.NanoTime": "time_ns",
-    "org.apache.kafka.connect.data.Timestamp": "timestamp_ms",
-    "io.debezium.time.Timestamp": "timestamp_ms",
-    "io.debezium.time.MicroTimestamp": "timestamp_us",
-    "io.debezium.time.NanoTimestamp": "timestamp_ns",
-    "io.debezium.time.ZonedTimestamp": "zoned_timestamp",
-}
+from consumer.errors import BadValue, MalformedRecord, Poison
+from consumer.formats.semantic_types import encoding_of
 
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_any = msgspec.json.Decoder().decode
@@ -87,51 +65,6 @@ def storable(text: str | None, field: str) -> str | None:
     return text
 
 
-def key_text(key: bytes | None, columns: Sequence[str] = ()) -> str:
-    """A document's name from a record key: a struct (with or without schema), a text, or a bare number.
-
-    Several key columns are joined with `|` in the key's order; `columns` picks some.
-
-    Raises:
-        MissingKey: there is no key, it is empty, or it lacks the columns.
-        MalformedRecord: neither JSON nor text.
-    """
-    if not key:
-        raise MissingKey("the record has no key; set documents.<type>.key to the columns that name the document")
-    try:
-        decoded = _decode_any(key)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        return _plain_key(key, error)
-    if isinstance(decoded, dict) and "payload" in decoded and "schema" in decoded:
-        decoded = decoded["payload"]
-    if not isinstance(decoded, dict):
-        return _joined([decoded])
-    names = columns or [name for name in decoded if name not in ROUTER_FIELDS]
-    return _joined([decoded.get(name) for name in names])
-
-
-def _plain_key(key: bytes, error: Exception) -> str:
-    if key[:1] in (b"{", b"[", b'"'):
-        raise MalformedRecord(f"the key is not valid JSON: {error}", "key") from error
-    try:
-        return key.decode()
-    except UnicodeDecodeError as undecodable:
-        raise MalformedRecord("the key is neither JSON nor UTF-8 text", "key") from undecodable
-
-
-def _joined(values: Sequence[object]) -> str:
-    texts = [_decode_key_value(value) for value in values]
-    if not texts or None in texts:
-        raise MissingKey("the key lacks a column of the document's name, or it is empty")
-    return "|".join(text for text in texts if text is not None)
-
-
-def _decode_key_value(value: object) -> str | None:
-    if isinstance(value, str):
-        return storable(value or None, "key")
-    return canonical_json(Raw(_encode(value)), "key")
-
-
 def placeholders(unavailable: str) -> tuple[Raw, ...]:
     """The JSON of Debezium's placeholder for a column it did not see: as text, bytes, hstore, and arrays of these."""
     as_bytes = unavailable.encode()
@@ -142,20 +75,33 @@ def placeholders(unavailable: str) -> tuple[Raw, ...]:
 
 class _Field(msgspec.Struct):
     field: str | None = None
+    type: object = ""
     name: str | None = None
     fields: Sequence[_Field] = ()
-    parameters: Mapping[str, str] = {}
+    items: _Field | None = None
+    parameters: Mapping[str, str] | None = None
+
+
+class JsonSchema(msgspec.Struct, frozen=True):
+    """What JsonConverter's schema says: its name, and the encodings of a row's columns, in an envelope or alone."""
+
+    name: str
+    encodings: Mapping[str, Encoding]
 
 
 class SchemaReader:
-    """Column encodings from the schema that JsonConverter writes beside a payload; each schema is read once."""
+    """Reads the schema that JsonConverter writes beside a payload; each one once."""
 
     def __init__(self) -> None:
         self._decode = msgspec.json.Decoder(_Field | None).decode
-        self._known: dict[bytes, Mapping[str, Encoding]] = {}
+        self._known: dict[bytes, JsonSchema] = {}
 
-    def encodings(self, schema: Raw) -> Mapping[str, Encoding]:
-        """Column to encoding, for the columns of `after` (or `before`) with a semantic type; none for a null schema."""
+    def schema(self, schema: Raw) -> JsonSchema:
+        """What it says; nothing for a null schema.
+
+        Raises:
+            MalformedRecord: it is none of Kafka Connect's.
+        """
         text = bytes(schema)
         known = self._known.get(text)
         if known is None:
@@ -164,20 +110,17 @@ class SchemaReader:
             known = self._known[text] = self._read(text)
         return known
 
-    def _read(self, text: bytes) -> Mapping[str, Encoding]:
+    def _read(self, text: bytes) -> JsonSchema:
         try:
-            envelope = self._decode(text) or _Field()
+            top = self._decode(text) or _Field()
         except (msgspec.DecodeError, RecursionError) as error:
             raise MalformedRecord(f"the schema beside the payload cannot be read: {error}") from error
-        rows = [field for field in envelope.fields if field.field in ("after", "before")]
-        columns = [column for row in rows for column in row.fields if column.field is not None]
-        return {
-            column.field or "": Encoding(_SEMANTIC_TYPES[column.name], _scale(column))
-            for column in columns
-            if column.name is not None and column.name in _SEMANTIC_TYPES
-        }
+        rows = [field for field in top.fields if field.field in ("after", "before") and field.fields]
+        columns = [column for row in rows or [top] for column in row.fields]
+        encodings = {column.field: _encoding(column) for column in columns if column.field is not None}
+        return JsonSchema(top.name or "", {name: said for name, said in encodings.items() if said is not None})
 
 
-def _scale(column: _Field) -> int | None:
-    scale = column.parameters.get("scale", "")
-    return int(scale) if scale.removeprefix("-").isdecimal() else None
+def _encoding(column: _Field) -> Encoding | None:
+    items = None if column.items is None else _encoding(column.items)
+    return encoding_of(str(column.type), column.name, column.parameters or {}, items)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -11,12 +12,16 @@ from consumer.core.records import Origin, Record, headers_of
 from consumer.errors import BadValue
 from consumer.formats.connect_json import storable
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_MS = 7_258_118_400_000
 """2200-01-01. Below it, µs are exact in every number on the way to PostgreSQL."""
 
 
 class Source(msgspec.Struct, gc=False):
-    """What is read of `source`: table, time, and the log position of MySQL and MariaDB or of PostgreSQL."""
+    """What is read of `source`: table, time, and the log position of MySQL and MariaDB or of PostgreSQL.
+
+    `document_type`, `id` and `time` are those of the minimal change event (docs/producing.md).
+    """
 
     ts_ms: int | None = None
     ts_us: int | None = None
@@ -28,6 +33,9 @@ class Source(msgspec.Struct, gc=False):
     row: int | None = None
     tx_id: int | str | None = msgspec.field(default=None, name="txId")
     lsn: int | str | None = None
+    document_type: str | None = None
+    id: int | str | None = None
+    time: str | None = None
 
 
 class Transaction(msgspec.Struct, gc=False):
@@ -48,14 +56,48 @@ def checked_time(ms: int) -> int:
     return ms
 
 
+def times_of(source: Source, envelope_ms: int | None, record: Record) -> tuple[int, int]:
+    """When it happened (µs), and the time inside the milestone's id (ms).
+
+    Both are the source's if it has one, so that they are the same for a change delivered twice.
+
+    Raises:
+        BadValue: the time cannot be read, or is too far away.
+    """
+    if source.time is not None:
+        reached_us = _rfc3339_us(source.time)
+        return reached_us, checked_time(reached_us // 1_000)
+    if source.ts_ms is None:
+        reached_ms = envelope_ms if envelope_ms is not None else record.timestamp()[1]
+        return checked_time(reached_ms) * 1_000, 0
+    reached_ms = checked_time(source.ts_ms)
+    if source.ts_us is not None and source.ts_us // 1_000 == reached_ms:
+        return source.ts_us, reached_ms
+    return reached_ms * 1_000, reached_ms
+
+
+def _rfc3339_us(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise ValueError("no zone")
+        return (moment - _EPOCH) // timedelta(microseconds=1)
+    except (ValueError, OverflowError) as error:
+        message = "the time of the change is no date and time with a zone, as in 2026-11-23T10:00:00Z"
+        raise BadValue(message, "source.time") from error
+
+
 def identity_of(
     source: Source, transaction: Transaction | None, record: Record, origin: Origin, id_headers: Sequence[str]
 ) -> SourceIdentity:
     """What the source calls this change, by the best that the record offers.
 
-    gtid with its order in the transaction; else the binary log's position; PostgreSQL's LSN with its transaction;
-    else an event id header; else where the record stands.
+    The id of a minimal change event; gtid with its order in the transaction; else the binary log's position;
+    PostgreSQL's LSN with its transaction; else an event id header; else where the record stands.
     """
+    if source.id is not None:
+        text = storable(str(source.id), "source.id") or ""
+        return SourceIdentity("event id", text, renaming=text)
     if source.file is not None:
         return _of_binary_log(source, transaction)
     if source.lsn is not None:

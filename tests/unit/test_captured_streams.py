@@ -13,7 +13,7 @@ from consumer.core.records import Origin
 from consumer.core.trackers import DocumentType, Rules, Tracker, Trackers, compile_rules
 from consumer.core.values import Encoding
 from consumer.demo.captured import CapturedRecord, read_captured
-from consumer.formats.debezium_json import DebeziumJson
+from consumer.formats.decoder import ChangeDecoder
 from tests.unit.samples import DATA, REVISION, FakeRecord, batch_of, tracker
 
 TOPIC = "document-changes"
@@ -52,7 +52,7 @@ def rules(mode: str) -> Rules:
 def decode(records: Sequence[CapturedRecord], mode: str) -> Decoded:
     """All records as one batch; offsets of one partition stay apart by what they were captured at."""
     given = [FakeRecord(r.topic, r.partition, r.offset, r.key, r.value, list(r.headers), r.timestamp) for r in records]
-    return DebeziumJson(rules(mode)).decode(batch_of(*given))
+    return ChangeDecoder(rules(mode)).decode(batch_of(*given))
 
 
 @pytest.mark.parametrize("schema", ["", "-with-schema"])
@@ -115,7 +115,7 @@ def test_in_default_mode_the_schema_says_what_the_tracker_need_not() -> None:
         FakeRecord(r.topic, r.partition, r.offset, r.key, r.value, list(r.headers), r.timestamp)
         for r in captured(f"{DEFAULT_MODE}-with-schema")
     ]
-    by_schema = DebeziumJson(untold).decode(batch_of(*records))
+    by_schema = ChangeDecoder(untold).decode(batch_of(*records))
     told = decode(captured(f"{DEFAULT_MODE}-with-schema"), DEFAULT_MODE)
     assert [plain(event) for event in by_schema.events] == [plain(event) for event in told.events]
 

@@ -8,7 +8,8 @@ import pytest
 from consumer.core.events import ChangeEvent, Decoded, FieldChange, Kind
 from consumer.core.trackers import DocumentType, Rules, Tracker
 from consumer.core.values import UNAVAILABLE, Encoding
-from consumer.formats.debezium_json import DebeziumJson
+from consumer.formats.decoder import ChangeDecoder
+from consumer.formats.shapes import Options
 from tests.unit.samples import (
     AT_MS,
     TOPIC_ID,
@@ -26,7 +27,7 @@ STATUS = rules_of()
 
 
 def decode(value: object, rules: Rules = STATUS, **more: object) -> Decoded:
-    return DebeziumJson(rules).decode(batch_of(record(value, **more)))  # type: ignore[arg-type]
+    return ChangeDecoder(rules).decode(batch_of(record(value, **more)))  # type: ignore[arg-type]
 
 
 def event(value: object, rules: Rules = STATUS, **more: object) -> ChangeEvent:
@@ -104,7 +105,7 @@ def test_a_placeholder_for_a_large_column_means_unchanged(placeholder: object) -
 
 def test_the_placeholder_can_be_configured() -> None:
     batch = batch_of(record(envelope("u", None, {"status": "?"})))
-    assert DebeziumJson(STATUS, unavailable="?").decode(batch).skipped == {"unchanged": 1}
+    assert ChangeDecoder(STATUS, Options(unavailable="?")).decode(batch).skipped == {"unchanged": 1}
 
 
 @pytest.mark.parametrize("before", [None, {}, {"status": "Draft"}])
@@ -242,5 +243,5 @@ def test_a_rename_that_leaves_the_column_out_is_still_one() -> None:
 
 def test_records_below_stored_are_not_decoded_again() -> None:
     records: list[FakeRecord] = [record(b"poison", offset=0), record(envelope("c", None, {"status": "x"}), offset=1)]
-    decoded = DebeziumJson(STATUS).decode(batch_of(*records, stored=1))
+    decoded = ChangeDecoder(STATUS).decode(batch_of(*records, stored=1))
     assert (len(decoded.events), decoded.poison) == (1, [])

@@ -4,10 +4,10 @@ import pytest
 
 from consumer.core.events import ChangeEvent, SourceIdentity
 from consumer.core.states import DocumentState
-from consumer.formats.debezium_json import DebeziumJson
+from consumer.formats.decoder import ChangeDecoder
 from tests.unit.samples import AT_MS, batch_of, envelope, mariadb_source, postgres_source, record, rules_of
 
-DECODER = DebeziumJson(rules_of())
+DECODER = ChangeDecoder(rules_of())
 
 
 def event(source: dict[str, object], transaction: object = None, **more: object) -> ChangeEvent:

@@ -7,7 +7,7 @@ import pytest
 from consumer.core.records import DeadLetter, Origin
 from consumer.core.trackers import DocumentType
 from consumer.core.values import Encoding
-from consumer.formats.debezium_json import DebeziumJson
+from consumer.formats.decoder import ChangeDecoder
 from tests.unit.samples import AT_MS, TOPIC, TOPIC_ID, FakeRecord, batch_of, record, rules_of, tracker
 
 COLUMNS = {"amount": Encoding("decimal"), "due": Encoding("date"), "raw": Encoding("decimal", 2)}
@@ -93,7 +93,7 @@ POISON: dict[str, tuple[bytes, bytes | None, str, str | None, str]] = {
 def test_a_bad_record_is_a_dead_letter_with_reason_and_field(kind: str) -> None:
     value, key, error_class, field, reason = POISON[kind]
     bad = FakeRecord(at=7, with_key=key, with_value=value)
-    decoded = DebeziumJson(RULES).decode(batch_of(bad))
+    decoded = ChangeDecoder(RULES).decode(batch_of(bad))
     assert (list(decoded.events), decoded.skipped) == ([], {})
     [letter] = decoded.poison
     assert (letter.error_class, letter.field) == (error_class, field)
@@ -105,7 +105,7 @@ def test_a_bad_record_is_a_dead_letter_with_reason_and_field(kind: str) -> None:
 @pytest.mark.parametrize("header", [b"{", b"{}", b'{"name":null}', rb'{"name":"\u0000"}'])
 def test_a_rename_whose_other_name_cannot_be_read_is_a_dead_letter(header: bytes) -> None:
     half = record(change(row()), headers=[("__debezium.oldkey", header)])
-    assert len(DebeziumJson(RULES).decode(batch_of(half)).poison) == 1
+    assert len(ChangeDecoder(RULES).decode(batch_of(half)).poison) == 1
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_rename_whose_other_name_cannot_be_read_is_a_dead_letter(header: bytes
     ids=["1e400", "30 digits", "the last of two", "a pair of surrogates", "10 MB", "untracked columns", "200 deep"],
 )
 def test_what_is_odd_but_has_a_value_is_no_poison(after: bytes, expected: str) -> None:
-    decoded = DebeziumJson(RULES).decode(batch_of(record(change(after))))
+    decoded = ChangeDecoder(RULES).decode(batch_of(record(change(after))))
     assert decoded.poison == []
     values = {field.track_field: field.after for field in decoded.events[0].fields}
     assert values["status"] == expected
@@ -134,12 +134,12 @@ def test_one_poison_record_among_many_holds_up_nobody() -> None:
     for offset in range(2_000):
         value, key = POISON[places[offset]][:2] if offset in places else (change(row()), KEY)
         records.append(FakeRecord(at=offset, with_key=key, with_value=value))
-    decoded = DebeziumJson(RULES).decode(batch_of(*records))
+    decoded = ChangeDecoder(RULES).decode(batch_of(*records))
     assert [letter.origin.offset for letter in decoded.poison] == sorted(places)
     assert len(decoded.events) == 2_000 - len(POISON)
 
 
 def test_the_same_poison_gives_the_same_verdict_every_time() -> None:
     records = [FakeRecord(at=n, with_key=key, with_value=value) for n, (value, key, *_) in enumerate(POISON.values())]
-    verdicts: list[list[DeadLetter]] = [list(DebeziumJson(RULES).decode(batch_of(*records)).poison) for _ in range(2)]
+    verdicts: list[list[DeadLetter]] = [list(ChangeDecoder(RULES).decode(batch_of(*records)).poison) for _ in range(2)]
     assert verdicts[0] == verdicts[1]

@@ -7,7 +7,7 @@ import pytest
 from consumer.core.records import Origin, Partition, Span
 from consumer.core.trackers import Trackers
 from consumer.errors import ConfigError
-from consumer.formats.debezium_json import DebeziumJson
+from consumer.formats.decoder import ChangeDecoder
 from consumer.tracking import Tracking
 from tests.unit.samples import REVISION, TOPIC, TOPIC_ID, tracker
 
@@ -17,7 +17,7 @@ SPANS = {Partition(TOPIC, n): Span(TOPIC, TOPIC_ID, n, stored=10 * n, published=
 
 @pytest.fixture
 def tracking() -> Tracking:
-    return Tracking(Trackers(REVISION, (tracker(),)), {}, DebeziumJson)
+    return Tracking(Trackers(REVISION, (tracker(),)), {}, ChangeDecoder)
 
 
 def test_a_new_revision_brings_new_rules_and_a_decoder_for_them(tracking: Tracking) -> None:
@@ -40,7 +40,7 @@ def test_a_revision_that_cannot_be_followed_leaves_the_old_rules_in_force(tracki
 
 def test_at_the_start_trackers_that_contradict_each_other_are_a_config_error() -> None:
     with pytest.raises(ConfigError, match="two are named"):
-        Tracking(Trackers(REVISION, (tracker(), tracker())), {}, DebeziumJson)
+        Tracking(Trackers(REVISION, (tracker(), tracker())), {}, ChangeDecoder)
 
 
 def test_a_revision_begins_once_in_each_partition(tracking: Tracking) -> None:

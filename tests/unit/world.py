@@ -9,7 +9,7 @@ from consumer.batch import Topics, Verdicts, publish_batch, read_batch, store_ba
 from consumer.core.milestones import Event
 from consumer.core.records import Batch, Partition, Span, fingerprint, next_offset_of, offset_of, partition_of
 from consumer.core.trackers import DocumentType, Tracker, Trackers
-from consumer.formats.debezium_json import DebeziumJson
+from consumer.formats.decoder import ChangeDecoder
 from consumer.tracking import Tracking
 from tests.store.memory import Database, MemoryStore
 from tests.unit.samples import TOPIC, TOPIC_ID, FakeRecord, envelope, mariadb_source, record, tracker
@@ -66,7 +66,7 @@ class World:
         """Another process: what it knows is what the tables say."""
         tables = self.database.tables
         self.tracking = Tracking(
-            Trackers(tables.revision, tables.trackers), {"Note": DocumentType("Note")}, DebeziumJson
+            Trackers(tables.revision, tables.trackers), {"Note": DocumentType("Note")}, ChangeDecoder
         )
         self.store = MemoryStore(self.database)
 

@@ -1,0 +1,49 @@
+"""Rows that were decoded from Avro."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import cast
+
+import msgspec
+from msgspec import UNSET
+
+from consumer.core.trackers import DocumentPlan
+from consumer.core.values import Encoding, Scalar, canonical
+from consumer.errors import Poison
+from consumer.formats.connect_json import storable
+from consumer.formats.rows import Cell, Row
+
+
+class AvroRows:
+    """Rows that are dictionaries of values."""
+
+    def __init__(self, plan: DocumentPlan, unavailable: str) -> None:
+        self.plan = plan
+        as_bytes, as_map = unavailable.encode(), {unavailable: unavailable}
+        texts: list[object] = [unavailable, b64encode(as_bytes).decode(), as_bytes.hex()]
+        texts += [msgspec.json.encode(as_map).decode(), as_bytes]
+        self._unavailable = (*texts, *([text] for text in texts), as_map, list(as_bytes))
+        self._tracked = tuple(field.name for field in plan.fields)
+
+    def unchanged(self, before: Row, after: Row) -> bool:
+        """Whether every tracked column is there and has the same value."""
+        old, new = cast("Mapping[str, object]", before), cast("Mapping[str, object]", after)
+        return all(name in new and name in old and new[name] == old[name] for name in self._tracked)
+
+    def cell(self, row: Row, column: str) -> Cell:
+        """The column's value."""
+        return UNSET if row is None else cast("Mapping[str, object]", row).get(column, UNSET)
+
+    def is_placeholder(self, cell: Cell) -> bool:
+        """Whether this is Debezium's word for a column it did not see, in any of its forms."""
+        return cell in self._unavailable
+
+    def text(self, cell: Cell, column: str, encoding: Encoding) -> str | None:
+        """The canonical text; raises Poison naming the column."""
+        try:
+            return storable(canonical(cast("Scalar", cell), encoding), column)
+        except Poison as error:
+            error.field = error.field or column
+            raise

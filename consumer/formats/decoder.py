@@ -1,0 +1,90 @@
+"""From the bytes of a batch to change events: which format each record has, and what became of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from consumer.core.events import ChangeEvent, Decoded
+from consumer.core.records import Batch, DeadLetter, Partition, Record, offset_of, partition_of
+from consumer.core.trackers import Rules
+from consumer.errors import Poison, SchemaPending
+from consumer.formats.avro_records import AvroRecords
+from consumer.formats.avro_rows import AvroRows
+from consumer.formats.avro_schemas import AvroSchemas, Schemas
+from consumer.formats.json_records import JsonRecords
+from consumer.formats.record_keys import RecordKeys
+from consumer.formats.row_change import Reading, RowChange
+from consumer.formats.rows import JsonRows
+from consumer.formats.shapes import DEFAULTS, Options, Shape
+from consumer.formats.tables import Tables
+from consumer.formats.wire import wired
+
+
+class ChangeDecoder:
+    """Decodes batches under one revision of the trackers.
+
+    Headers tell first, then the magic byte, then the content: JSON or Avro; envelope, flattened, CloudEvent.
+
+    Args:
+        rules: says which tables are tracked, and which of their columns.
+        options: what is configured of formats.
+        schemas: the schema registry; None where none is configured.
+    """
+
+    def __init__(self, rules: Rules, options: Options = DEFAULTS, schemas: Schemas | None = None) -> None:
+        avro = AvroSchemas(schemas)
+        self._keys = RecordKeys(avro)
+        self._options = options
+        json_tables = Tables(rules.plans, lambda plan: JsonRows(plan, options.unavailable))
+        avro_tables = Tables(rules.plans, lambda plan: AvroRows(plan, options.unavailable))
+        self._json = JsonRecords(json_tables, options)
+        self._avro = AvroRecords(avro_tables, avro, options)
+
+    def decode(self, batch: Batch) -> Decoded:
+        """What became of each record at or above `stored`: an event, a dead letter, or a count by kind.
+
+        A partition whose next record needs a schema that cannot be had now is held there: `Decoded.held`.
+        """
+        events: list[ChangeEvent] = []
+        poison: list[DeadLetter] = []
+        kinds: list[str] = []
+        held: dict[Partition, int] = {}
+        absent: Counter[tuple[str, str]] = Counter()
+        reading = Reading(self._keys, self._options.event_id_headers, absent)
+        for record in batch.unevaluated():
+            if held and partition_of(record) in held:
+                continue
+            try:
+                event = self._event(record, batch, reading)
+            except Poison as error:
+                poison.append(DeadLetter.of(error, batch.origin(record), record.topic() or ""))
+                continue
+            except SchemaPending:
+                held[partition_of(record)] = offset_of(record)
+                continue
+            if isinstance(event, str):
+                kinds.append(event)
+            else:
+                events.append(event)
+        return Decoded(events, poison, Counter(kinds), absent, held)
+
+    def _event(self, record: Record, batch: Batch, reading: Reading) -> ChangeEvent | str:
+        """The event, or the kind of record that makes none."""
+        value = record.value()
+        if value is None:
+            return self._tombstone(record, batch, reading)
+        change = self._json.change(record, value) if value[:1] == b"{" else self._binary(record, value)
+        if isinstance(change, str):
+            return change
+        return "unchanged" if change.unchanged else change.event(record, batch, reading)
+
+    def _binary(self, record: Record, value: bytes) -> RowChange | str:
+        wire = wired(record, value)
+        return self._json.change(record, value) if wire is None else self._avro.change(record, *wire)
+
+    def _tombstone(self, record: Record, batch: Batch, reading: Reading) -> ChangeEvent | str:
+        """A delete, where flattened records are configured; behind an envelope that said so, nothing."""
+        if self._options.shape is not Shape.FLATTENED:
+            return "tombstone"
+        change = self._json.deleted(record, self._keys.table(record))
+        return change if isinstance(change, str) else change.event(record, batch, reading)

@@ -1,0 +1,91 @@
+"""Flattened records (Debezium's ExtractNewRecordState): the row alone, and metadata under a prefix or in headers.
+
+https://debezium.io/documentation/reference/stable/transformations/event-flattening.html. What is not configured in the
+connector is not there: without `add.fields=op` a record is taken for an update whose old value is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from consumer.core.records import Record, headers_of
+from consumer.core.values import Encoding
+from consumer.errors import MalformedRecord
+from consumer.formats.row_change import KINDS, RowChange
+from consumer.formats.rows import Row, RowReader
+from consumer.formats.source_block import Source, Transaction
+
+_SOURCE_FIELDS = ("ts_ms", "ts_us", "table", "server_id", "gtid", "file", "pos", "row", "txId", "lsn")
+_OF_THE_ENVELOPE = ("ts_ms", "ts_us")
+_SKIPPED_OPS = {"t": "truncate", "m": "message"}
+
+
+class Metadata:
+    """The names that metadata has under a prefix, and what they say."""
+
+    def __init__(self, prefix: str) -> None:
+        self._sources = {f"{prefix}source_{name}": name for name in _SOURCE_FIELDS}
+        self._sources |= {f"{prefix}{name}": name for name in _SOURCE_FIELDS if name not in _OF_THE_ENVELOPE}
+        self._op, self._deleted, self._ts_ms = f"{prefix}op", f"{prefix}deleted", f"{prefix}ts_ms"
+        self._order, self._transaction = f"{prefix}transaction_total_order", f"{prefix}transaction_id"
+        own = (self._op, self._deleted, self._ts_ms, self._order, self._transaction)
+        self.names = frozenset({*self._sources, *own})
+
+    def change(self, said: Mapping[str, object]) -> Flattened:
+        """What metadata says.
+
+        Raises:
+            MalformedRecord: a field is not of its type.
+        """
+        source = {field: said[name] for name, field in self._sources.items() if said.get(name) is not None}
+        transaction = None
+        if said.get(self._order) is not None:
+            transaction = {"id": said.get(self._transaction), "total_order": said[self._order]}
+        op = "d" if str(said.get(self._deleted)).lower() == "true" else said.get(self._op)
+        content = {"op": op, "ts_ms": said.get(self._ts_ms), "source": source, "transaction": transaction}
+        try:
+            return msgspec.convert(content, Flattened, strict=False)
+        except msgspec.ValidationError as error:
+            raise MalformedRecord(f"not Debezium's metadata of a flattened record: {error}") from error
+
+
+class Flattened(msgspec.Struct, frozen=True):
+    """The metadata of a flattened record."""
+
+    op: str | None
+    ts_ms: int | None
+    source: Source
+    transaction: Transaction | None
+
+    def change(self, row: Row, reader: RowReader, encodings: Mapping[str, Encoding]) -> RowChange | str:
+        """The change of the row; a kind if it is none.
+
+        Raises:
+            MalformedRecord: an op that Debezium does not document.
+        """
+        op = self.op or "u"
+        if op in _SKIPPED_OPS:
+            return _SKIPPED_OPS[op]
+        if op not in KINDS:
+            raise MalformedRecord("op is none of c, u, d, r, t, m", "op")
+        before, after = (row, None) if op == "d" else (None, row)
+        return RowChange(op, before, after, self.source, reader, encodings, self.transaction, self.ts_ms)
+
+
+def said_in_headers(record: Record, metadata: Metadata) -> dict[str, object]:
+    """Metadata from headers (`add.headers`), as the header converter wrote it: plain, or as JSON."""
+    said: dict[str, object] = {}
+    for name, value in headers_of(record):
+        if name in metadata.names:
+            text = value.decode("utf-8", "replace").strip('"')
+            said[name] = None if text == "null" else text
+    return said
+
+
+def last_part(name: str) -> str:
+    """What a topic or a schema is called after its table: `erp.shop.tabTask` and `erp.shop.tabTask.Value` alike."""
+    for suffix in (".Value", ".Envelope", ".Key"):
+        name = name.removesuffix(suffix)
+    return name.rpartition(".")[2]

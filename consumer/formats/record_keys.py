@@ -1,0 +1,61 @@
+"""Record keys in any of their formats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from consumer.core.records import Record
+from consumer.core.values import Encoding
+from consumer.errors import Poison
+from consumer.formats.avro_schemas import AvroSchemas
+from consumer.formats.keys import ROUTER_FIELDS, key_fields, key_text, name_of_fields
+from consumer.formats.wire import SchemaId, magic, wired_key
+
+
+class RecordKeys:
+    """Reads keys in JSON, as plain text, and in Avro."""
+
+    def __init__(self, schemas: AvroSchemas) -> None:
+        self._schemas = schemas
+
+    def name(self, record: Record, columns: tuple[str, ...] = ()) -> str:
+        """The document's name: the key's columns in its order, or those of `columns`, joined with `|`.
+
+        Raises:
+            MissingKey: there is no key, it is empty, or it lacks the columns.
+            MalformedRecord: it can be read in no format.
+            SchemaPending: its schema cannot be had now.
+        """
+        key = record.key()
+        wire = None if not key or key[:1] in b'{["' else wired_key(record, key)
+        return key_text(key, columns) if wire is None else self._avro_name(*wire, columns)
+
+    def name_in_header(self, value: bytes, columns: tuple[str, ...] = ()) -> str:
+        """The name in a header that holds another record's key; raises as `name` does."""
+        wire = magic(value)
+        return key_text(value, columns) if wire is None else self._avro_name(*wire, columns)
+
+    def table(self, record: Record) -> str | None:
+        """The table that ByLogicalTableRouter wrote into the key; None where it did not."""
+        try:
+            fields = self._fields(record)
+        except Poison:
+            return None
+        identifier = fields.get(ROUTER_FIELDS[0]) if isinstance(fields, dict) else None
+        return identifier.rpartition(".")[2] if isinstance(identifier, str) else None
+
+    def _fields(self, record: Record) -> object:
+        key = record.key()
+        if not key:
+            return None
+        wire = wired_key(record, key)
+        return key_fields(key) if wire is None else self._schemas.schema(wire[0]).read(wire[1])
+
+    def _avro_name(self, schema: SchemaId, payload: bytes, columns: tuple[str, ...]) -> str:
+        known = self._schemas.schema(schema)
+        datum = known.read(payload)
+        if isinstance(datum, dict):
+            return name_of_fields(cast("Mapping[str, object]", datum), columns, known.encodings)
+        encodings: Mapping[str, Encoding] = {}
+        return name_of_fields({"key": datum}, ("key",), encodings)

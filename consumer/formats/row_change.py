@@ -1,0 +1,151 @@
+"""One change of a row of a tracked table, whatever format told it, on its way to a change event."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Protocol
+
+import msgspec
+from msgspec import UNSET
+
+from consumer.core.events import ChangeEvent, FieldChange, Kind
+from consumer.core.records import Batch, Record, headers_of
+from consumer.core.values import TEXT, Encoding
+from consumer.errors import BadValue, MissingKey
+from consumer.formats.connect_json import storable
+from consumer.formats.rows import Cell, Row, RowReader
+from consumer.formats.source_block import Source, Transaction, identity_of, times_of
+
+LONGEST_REFERENCE_NAME = 1_000
+"""Bytes of UTF-8. A longer one fits no index of PostgreSQL together with its type and field."""
+
+KINDS = {"c": Kind.CREATE, "u": Kind.UPDATE, "r": Kind.SNAPSHOT, "d": Kind.DELETE}
+
+
+class Keys(Protocol):
+    """Reads document names from record keys."""
+
+    def name(self, record: Record, columns: tuple[str, ...]) -> str:
+        """The name in a record's key; raises Poison."""
+
+    def name_in_header(self, value: bytes, columns: tuple[str, ...]) -> str:
+        """The name in a header that holds another record's key; raises Poison."""
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What turning rows into events needs beside the rows."""
+
+    keys: Keys
+    id_headers: tuple[str, ...]
+    absent: Counter[tuple[str, str]]
+
+
+class RowChange(msgspec.Struct, gc=False):
+    """What a record says of one row. `encodings` are those that its own schema tells, by column."""
+
+    op: str
+    before: Row
+    after: Row
+    source: Source
+    reader: RowReader
+    encodings: Mapping[str, Encoding]
+    transaction: Transaction | None = None
+    ts_ms: int | None = None
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether it can be told at a glance that no tracked column changed."""
+        return self.op == "u" and self.before is not None and self.reader.unchanged(self.before, self.after)
+
+    def event(self, record: Record, batch: Batch, reading: Reading) -> ChangeEvent | str:
+        """The event, or `unchanged`.
+
+        Raises:
+            Poison: a value, the name, or the time cannot be taken.
+        """
+        kind, other = self._kind(record, reading.keys)
+        fields = self._fields(kind, reading.absent)
+        if not fields:
+            return "unchanged"
+        plan, origin = self.reader.plan, batch.origin(record)
+        name = self._name(record, self.after if self.after is not None else self.before, reading.keys)
+        reached_at, identity_ms = times_of(self.source, self.ts_ms, record)
+        return ChangeEvent(
+            kind, plan.document_type, name, fields, reached_at, identity_ms, self._actor(),
+            identity_of(self.source, self.transaction, record, origin, reading.id_headers),
+            origin, other,
+        )  # fmt: skip
+
+    def _kind(self, record: Record, keys: Keys) -> tuple[Kind, str | None]:
+        """A create or delete with a key header is one half of a rename."""
+        kind = KINDS[self.op]
+        if kind in (Kind.CREATE, Kind.DELETE):
+            header = "__debezium.oldkey" if kind is Kind.CREATE else "__debezium.newkey"
+            for name, value in headers_of(record):
+                if name == header:
+                    other = checked_name(keys.name_in_header(value, self.reader.plan.key))
+                    return (Kind.RENAMED_HERE if kind is Kind.CREATE else Kind.RENAMED_AWAY), other
+        return kind, None
+
+    def _fields(self, kind: Kind, absent: Counter[tuple[str, str]]) -> tuple[FieldChange, ...]:
+        reader, plan = self.reader, self.reader.plan
+        if kind in (Kind.DELETE, Kind.RENAMED_AWAY):
+            return tuple(FieldChange(field.name, None, False, None) for field in plan.fields)
+        changes = []
+        for field in plan.fields:
+            new = reader.cell(self.after, field.name)
+            if new is UNSET:
+                absent[plan.document_type, field.name] += 1
+            elif kind is Kind.UPDATE and new == reader.cell(self.before, field.name):
+                continue
+            encoding = self.encodings.get(field.name) or field.encoding or TEXT
+            change = self._field(kind, field.name, new, encoding)
+            if change is not None:
+                changes.append(change)
+        return tuple(changes)
+
+    def _field(self, kind: Kind, name: str, new: Cell, encoding: Encoding) -> FieldChange | None:
+        """The change of one field; None if it did not change or cannot be told."""
+        reader = self.reader
+        if new is UNSET or reader.is_placeholder(new):
+            return FieldChange(name, None, False, None, after_known=False) if kind is Kind.RENAMED_HERE else None
+        value = reader.text(new, name, encoding)
+        if kind is not Kind.UPDATE:
+            return FieldChange(name, None, kind is Kind.CREATE, value)
+        old = reader.cell(self.before, name)
+        if old is UNSET or reader.is_placeholder(old):
+            return FieldChange(name, None, False, value)
+        old_value = reader.text(old, name, encoding)
+        return None if old_value == value else FieldChange(name, old_value, True, value)
+
+    def _actor(self) -> str | None:
+        column = self.reader.plan.actor
+        cell = self.reader.cell(self.after, column)
+        return None if cell is UNSET or self.reader.is_placeholder(cell) else self.reader.text(cell, column, TEXT)
+
+    def _name(self, record: Record, row: Row, keys: Keys) -> str:
+        """The document's name: from the configured columns of the row, else from the record key."""
+        columns = self.reader.plan.key
+        if not columns or row is None:
+            return checked_name(keys.name(record, columns))
+        cells = [(column, self.reader.cell(row, column)) for column in columns]
+        texts = [
+            None if cell is UNSET or self.reader.is_placeholder(cell) else self.reader.text(cell, column, TEXT)
+            for column, cell in cells
+        ]
+        if None in texts:
+            raise MissingKey(f"the row lacks a key column: {', '.join(columns)}")
+        return checked_name("|".join(text for text in texts if text is not None))
+
+
+def checked_name(name: str) -> str:
+    """The name itself, if it can be stored.
+
+    Raises:
+        BadValue: it is too long, or holds a NUL.
+    """
+    if len(name) * 4 > LONGEST_REFERENCE_NAME and len(name.encode()) > LONGEST_REFERENCE_NAME:
+        raise BadValue(f"the document's name is longer than {LONGEST_REFERENCE_NAME:,} bytes", "key")
+    storable(name, "key")
+    return name

@@ -1,0 +1,93 @@
+"""Rows of one table, as one format has them: what a change needs of them, and the JSON kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from consumer.core.trackers import DocumentPlan
+from consumer.core.values import Encoding
+from consumer.errors import MalformedRecord
+from consumer.formats.connect_json import canonical_json, placeholders
+
+Row: TypeAlias = object | None
+"""A row in the form of its reader; None for a null row."""
+
+Cell: TypeAlias = object
+"""The value of a column in the form of its reader; UNSET where the row does not have the column."""
+
+
+class RowReader(Protocol):
+    """Reads the rows of one table."""
+
+    @property
+    def plan(self) -> DocumentPlan: ...
+
+    def unchanged(self, before: Row, after: Row) -> bool:
+        """Whether every tracked column is there and the same: most updates end here."""
+
+    def cell(self, row: Row, column: str) -> Cell:
+        """A column of a row, UNSET if the row is null or has no such column."""
+
+    def is_placeholder(self, cell: Cell) -> bool:
+        """Whether this is Debezium's word for a column it did not see."""
+
+    def text(self, cell: Cell, column: str, encoding: Encoding) -> str | None:
+        """The canonical text; raises Poison naming the column."""
+
+
+def columns_of(plan: DocumentPlan) -> tuple[str, ...]:
+    """The columns that are read of a table, and no others."""
+    return tuple(dict.fromkeys((*(f.name for f in plan.fields), *plan.key, plan.actor)))
+
+
+class JsonRows:
+    """Rows that are JSON objects: only the columns that the plan names are read, each still JSON."""
+
+    def __init__(self, plan: DocumentPlan, unavailable: str) -> None:
+        self.plan = plan
+        columns = columns_of(plan)
+        self._attributes = {name: f"c{at}" for at, name in enumerate(columns)}
+        row = msgspec.defstruct(
+            "Row",
+            [(attribute, Raw | UnsetType, UNSET) for attribute in self._attributes.values()],
+            rename={attribute: name for name, attribute in self._attributes.items()},
+            gc=False,
+        )
+        self._decode: Callable[[Raw | bytes], Row] = msgspec.json.Decoder(row | None).decode
+        self._unavailable = placeholders(unavailable)
+        self._tracked_attributes = tuple(self._attributes[f.name] for f in plan.fields)
+
+    def row(self, text: Raw | bytes) -> Row:
+        """The row.
+
+        Raises:
+            MalformedRecord: it is no object.
+        """
+        try:
+            return self._decode(text)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise MalformedRecord(f"a row cannot be read: {error}") from error
+
+    def unchanged(self, before: Row, after: Row) -> bool:
+        """Whether every tracked column is there and byte for byte the same."""
+        for attribute in self._tracked_attributes:
+            new = getattr(after, attribute)
+            if new is UNSET or new != getattr(before, attribute):
+                return False
+        return True
+
+    def cell(self, row: Row, column: str) -> Cell:
+        """The column's JSON."""
+        return UNSET if row is None else getattr(row, self._attributes[column])
+
+    def is_placeholder(self, cell: Cell) -> bool:
+        """Whether this is Debezium's word for a column it did not see, in any of its forms."""
+        return cell in self._unavailable
+
+    def text(self, cell: Cell, column: str, encoding: Encoding) -> str | None:
+        """The canonical text; raises Poison naming the column."""
+        return canonical_json(cell, column, encoding) if isinstance(cell, Raw) else None

@@ -1,0 +1,52 @@
+"""Which rows are read, and by whom: tables of the trackers by the names that records give them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Generic, TypeVar
+
+from consumer.core.trackers import OWN_TABLES, DocumentPlan
+
+_Rows = TypeVar("_Rows")
+
+_NOT_IN_A_TOPIC = re.compile(r"[^a-zA-Z0-9._-]")
+_NOT_IN_A_SCHEMA = re.compile(r"[^a-zA-Z0-9_]")
+
+
+class Tables(Generic[_Rows]):
+    """The reader of each tracked table.
+
+    Args:
+        plans: what is read of each table.
+        make: makes a reader of a plan, once for each.
+    """
+
+    def __init__(self, plans: Mapping[str, DocumentPlan], make: Callable[[DocumentPlan], _Rows]) -> None:
+        self._of: dict[str | None, _Rows] = {
+            table: make(plan) for table, plan in plans.items() if table not in OWN_TABLES
+        }
+        self._of_type = {plans[table].document_type: rows for table, rows in self._of.items() if table is not None}
+        self._of_sanitised = {form: rows for table, rows in self._of.items() for form in _sanitised(table or "")}
+
+    @property
+    def names(self) -> Iterator[str]:
+        """The tracked tables."""
+        return (table for table in self._of if table is not None)
+
+    @property
+    def document_types(self) -> Iterator[str]:
+        """The tracked document types."""
+        return iter(self._of_type)
+
+    def of_source(self, table: str | None, document_type: str | None) -> _Rows | None:
+        """By what a source block says; the document type where there is no table."""
+        return self._of.get(table) if table is not None else self._of_type.get(document_type or "")
+
+    def of_name(self, name: str) -> _Rows | None:
+        """By the last part of a topic's or a schema's name, in which Debezium replaced what is not allowed there."""
+        return self._of.get(name) or self._of_sanitised.get(name)
+
+
+def _sanitised(table: str) -> set[str]:
+    return {_NOT_IN_A_TOPIC.sub("_", table), _NOT_IN_A_SCHEMA.sub("_", table)}
