@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 EVERYTHING := .venv/.everything-installed
 ENOUGH_TO_RUN := .venv/.enough-to-run-installed
 
-.PHONY: setup demo test test-all check bench requirements clean
+.PHONY: setup demo test test-all check bench fuzz requirements clean
 
 setup: $(EVERYTHING)
 
@@ -33,6 +33,10 @@ check: $(EVERYTHING)
 
 bench: $(EVERYTHING)
 	@$(BIN)/python -m bench $(ARGS)
+
+# A million inputs for the decoders; make fuzz ARGS=10000000 for more.
+fuzz: $(EVERYTHING)
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 # Pins anew within the bounds of pyproject.toml (needs uv).
 requirements:

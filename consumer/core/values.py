@@ -52,7 +52,7 @@ def canonical(value: Scalar, encoding: Encoding = TEXT) -> str | None:
     Raises:
         BadValue: the value is not of this encoding, or has no bounded text.
     """
-    if value is None or value == "":
+    if value is None or value in ("", b""):
         return None
     try:
         return ENCODINGS[encoding.name](value, encoding)

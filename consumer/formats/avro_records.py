@@ -79,7 +79,7 @@ class AvroRecords:
         if told.op not in KINDS:
             return _skipped(told.op)
         source = told.source
-        reader = None if source is None else self._tables.of_source(source.table, source.document_type)
+        reader = None if source is None else self._tables.of_source(source)
         if reader is None or source is None:
             return "untracked"
         before, after = datum.get("before"), datum.get("after")
@@ -94,7 +94,7 @@ class AvroRecords:
         said = attributes(datum)
         if said.op not in KINDS:
             return _skipped(said.op)
-        reader = self._tables.of_source(said.source.table, None)
+        reader = self._tables.of_source(said.source)
         if reader is None:
             return "untracked"
         rows, encodings = self._data(datum.get("data"), schema)
@@ -126,7 +126,7 @@ class AvroRecords:
     def _reader(self, source: Source, schema: AvroSchema, record: Record) -> AvroRows | None:
         """By the metadata, else by the schema's name, else by the topic's."""
         if source.table is not None:
-            return self._tables.of_source(source.table, None)
+            return self._tables.of_table(source.table)
         names = (last_part(schema.name), last_part(record.topic() or ""))
         return next((rows for name in names if (rows := self._tables.of_name(name)) is not None), None)
 

@@ -125,18 +125,23 @@ class AvroSchema:
         if isinstance(node, list):
             return next((found for branch in node if (found := self._record(branch)) is not None), None)
         if isinstance(node, str):
-            matching = [schema for name, schema in self._names.items() if name == node or name.endswith(f".{node}")]
-            return self._record(matching[0]) if matching else None
+            return self._record(self._named(node))
         if isinstance(node, dict):
             return node if node.get("type") == "record" else self._record(node.get("type"))
         return None
+
+    def _named(self, name: str) -> dict[str, object] | None:
+        """The schema of a name, with or without its namespace; None for Avro's own types."""
+        found = (node for full, node in self._names.items() if full == name or full.endswith(f".{name}"))
+        return next(found, None)
 
     def _encoding(self, node: object) -> Encoding | None:
         """What a column's type says of its encoding."""
         if isinstance(node, list):
             return next((said for branch in node if (said := self._encoding(branch)) is not None), None)
         if isinstance(node, str):
-            return encoding_of(node, None, {})
+            named = self._named(node)
+            return encoding_of(node, None, {}) if named is None else self._encoding(named)
         if not isinstance(node, dict):
             return None
         kind = node.get("type")

@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from consumer.core.values import Encoding
 from consumer.errors import MalformedRecord, UnknownOperation
-from consumer.formats.connect_json import JsonSchema, SchemaReader
+from consumer.formats.connect_json import SchemaReader
 from consumer.formats.row_change import KINDS, RowChange
 from consumer.formats.rows import JsonRows
 from consumer.formats.source_block import Source, Transaction
@@ -44,6 +44,7 @@ class DebeziumJson:
 
     def __init__(self, tables: Tables[JsonRows], schemas: SchemaReader) -> None:
         self._tables = tables
+        self._of_table = tables.of_table
         self._schemas = schemas
         self._decode = msgspec.json.Decoder(Envelope).decode
 
@@ -55,30 +56,23 @@ class DebeziumJson:
             UnknownOperation: an `op` that Debezium does not document.
             msgspec.DecodeError, RecursionError: not JSON, or not of these types.
         """
-        envelope, encodings = self._unwrapped(value)
-        source = envelope.source
-        if envelope.op not in KINDS:
+        envelope = self._decode(value)
+        encodings = _NO_ENCODINGS
+        if envelope.op is None and envelope.payload is not UNSET:
+            encodings = self._schemas.schema(_NULL if envelope.schema is UNSET else envelope.schema).encodings
+            envelope = self._decode(envelope.payload)
+        op, source = envelope.op, envelope.source
+        if op not in KINDS or op is None:
             return _skipped_kind(envelope)
-        reader = None if source is None else self._tables.of_source(source.table, source.document_type)
-        if reader is None or source is None:
+        if source is None:
+            return "untracked"
+        reader = self._of_table(source.table) or self._tables.of_type(source)
+        if reader is None:
             return "untracked"
         before, after = reader.row(envelope.before), reader.row(envelope.after)
-        if after is None and envelope.op != "d":
-            raise MalformedRecord(f"op {envelope.op} without `after`", "after")
-        return RowChange(
-            envelope.op or "", before, after, source, reader, encodings, envelope.transaction, envelope.ts_ms
-        )
-
-    def _unwrapped(self, value: bytes | Raw) -> tuple[Envelope, Mapping[str, Encoding]]:
-        envelope = self._decode(value)
-        if envelope.payload is UNSET or envelope.op is not None:
-            return envelope, _NO_ENCODINGS
-        schema = self.schema_of(envelope)
-        return self._decode(envelope.payload), schema.encodings
-
-    def schema_of(self, envelope: Envelope) -> JsonSchema:
-        """The schema beside a payload."""
-        return self._schemas.schema(_NULL if envelope.schema is UNSET else envelope.schema)
+        if after is None and op != "d":
+            raise MalformedRecord(f"op {op} without `after`", "after")
+        return RowChange(op, before, after, source, reader, encodings, envelope.transaction, envelope.ts_ms)
 
 
 def _skipped_kind(envelope: Envelope) -> str | None:

@@ -38,6 +38,7 @@ class ChangeDecoder:
         json_tables = Tables(rules.plans, lambda plan: JsonRows(plan, options.unavailable))
         avro_tables = Tables(rules.plans, lambda plan: AvroRows(plan, options.unavailable))
         self._json = JsonRecords(json_tables, options)
+        self._json_change = self._json.change
         self._avro = AvroRecords(avro_tables, avro, options)
 
     def decode(self, batch: Batch) -> Decoded:
@@ -73,7 +74,8 @@ class ChangeDecoder:
         value = record.value()
         if value is None:
             return self._tombstone(record, batch, reading)
-        change = self._json.change(record, value) if value[:1] == b"{" else self._binary(record, value)
+        # No Avro of a change begins so: its first byte is a branch, a magic byte or a length.
+        change = self._json_change(record, value) if value[:1] == b"{" else self._binary(record, value)
         if isinstance(change, str):
             return change
         return "unchanged" if change.unchanged else change.event(record, batch, reading)

@@ -43,6 +43,7 @@ class JsonRecords:
     def __init__(self, tables: Tables[JsonRows], options: Options) -> None:
         self._tables = tables
         self._shape = options.shape
+        self._enveloped_first = options.shape in (Shape.AUTO, Shape.DEBEZIUM)
         self._schemas = SchemaReader()
         self._debezium = DebeziumJson(tables, self._schemas)
         self._metadata = Metadata(options.prefix)
@@ -63,36 +64,30 @@ class JsonRecords:
         try:
             if not value.isascii():
                 value.decode()
-            if self._shape in (Shape.AUTO, Shape.DEBEZIUM):
-                return self._enveloped(record, value)
-            return self._other(record, value)
+            change = self._debezium.change(value) if self._enveloped_first else None
+            return self._other(record, value) if change is None else change
         except UnicodeDecodeError as error:
             raise MalformedRecord(f"not UTF-8: byte {error.start}") from error
         except msgspec.ValidationError as error:
-            raise MalformedRecord(f"not a Debezium envelope: {error}") from error
+            return self._no_envelope(record, value, error)
         except msgspec.DecodeError as error:
             raise MalformedRecord(f"not JSON: {error}" if value else "empty value: not JSON") from error
         except RecursionError as error:
             raise MalformedRecord("nested too deep") from error
 
+    def _no_envelope(self, record: Record, value: bytes, error: msgspec.ValidationError) -> RowChange | str:
+        """JSON, but no envelope: a CloudEvent's `source` is a text, and a row may have a column of that name, too."""
+        try:
+            if self._shape is Shape.AUTO and self._is_other(record, value):
+                return self._other(record, value)
+        except msgspec.DecodeError as worse:
+            raise MalformedRecord(f"not JSON: {worse}") from worse
+        raise MalformedRecord(f"not a Debezium envelope: {error}") from error
+
     def deleted(self, record: Record, table: str | None) -> RowChange | str:
         """The change that a tombstone tells where flattened records are configured; else its kind."""
-        rows = self._tables.of_source(table, None) if table else self._tables.of_name(last_part(record.topic() or ""))
+        rows = self._tables.of_table(table) if table else self._tables.of_name(last_part(record.topic() or ""))
         return "tombstone" if rows is None else RowChange("d", None, None, Source(), rows, {})
-
-    def _enveloped(self, record: Record, value: bytes) -> RowChange | str:
-        try:
-            change = self._debezium.change(value)
-        except msgspec.ValidationError:
-            # A CloudEvent's `source` is a text, and a row may have a column of that name, too.
-            if self._shape is Shape.DEBEZIUM or not self._is_other(record, value):
-                raise
-            change = None
-        if change is not None:
-            return change
-        if self._shape is Shape.DEBEZIUM:
-            raise MalformedRecord(NO_SHAPE, "op")
-        return self._other(record, value)
 
     def _is_other(self, record: Record, value: bytes) -> bool:
         outer = self._decode_outer(value)
@@ -100,6 +95,8 @@ class JsonRecords:
         return outer.specversion is not UNSET or self._said(record, body) != {}
 
     def _other(self, record: Record, value: bytes) -> RowChange | str:
+        if self._shape is Shape.DEBEZIUM:
+            raise MalformedRecord(NO_SHAPE, "op")
         outer = self._decode_outer(value)
         if outer.specversion is not UNSET and self._shape is not Shape.FLATTENED:
             return self._cloud_event(value, outer)
@@ -122,7 +119,7 @@ class JsonRecords:
             return inner
         if said.op not in KINDS:
             return {"t": "truncate", "m": "message"}.get(said.op, "untracked")
-        reader = self._tables.of_source(said.source.table, None)
+        reader = self._tables.of_source(said.source)
         if reader is None:
             return "untracked"
         rows, encodings = self._rows(outer.data)
@@ -157,7 +154,7 @@ class JsonRecords:
     def _reader(self, record: Record, source: Source, schema: str) -> JsonRows | None:
         """By the metadata, else by the schema's name, else by the topic's."""
         if source.table is not None:
-            return self._tables.of_source(source.table, None)
+            return self._tables.of_table(source.table)
         return (
             self._tables.of_name(last_part(schema)) if schema else self._tables.of_name(last_part(record.topic() or ""))
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from consumer.core.trackers import OWN_TABLES, DocumentPlan
+from consumer.formats.source_block import Source
 
 _Rows = TypeVar("_Rows")
 
@@ -26,6 +27,7 @@ class Tables(Generic[_Rows]):
         self._of: dict[str | None, _Rows] = {
             table: make(plan) for table, plan in plans.items() if table not in OWN_TABLES
         }
+        self.of_table = self._of.get
         self._of_type = {plans[table].document_type: rows for table, rows in self._of.items() if table is not None}
         self._of_sanitised = {form: rows for table, rows in self._of.items() for form in _sanitised(table or "")}
 
@@ -39,9 +41,13 @@ class Tables(Generic[_Rows]):
         """The tracked document types."""
         return iter(self._of_type)
 
-    def of_source(self, table: str | None, document_type: str | None) -> _Rows | None:
-        """By what a source block says; the document type where there is no table."""
-        return self._of.get(table) if table is not None else self._of_type.get(document_type or "")
+    def of_type(self, source: Source) -> _Rows | None:
+        """By the document type of a source that names no table."""
+        return self._of_type.get(source.document_type or "") if source.table is None else None
+
+    def of_source(self, source: Source) -> _Rows | None:
+        """By what a source block says."""
+        return self.of_table(source.table) or self.of_type(source)
 
     def of_name(self, name: str) -> _Rows | None:
         """By the last part of a topic's or a schema's name, in which Debezium replaced what is not allowed there."""

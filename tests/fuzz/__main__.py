@@ -1,0 +1,36 @@
+"""Coverage-guided fuzzing of the decoders: `make fuzz`, or `python -m tests.fuzz RUNS`.
+
+Ends with 1, and libFuzzer's report, at the first crash, at an input that takes more than a second, or above 512 MB.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["consumer.formats", "consumer.core"]):
+    from tests.fuzz.target import check, write_seeds
+
+_DICTIONARY = (
+    '"before"', '"after"', '"source"', '"op"', '"payload"', '"schema"', '"specversion"', '"data"', '"ts_ms"',
+    '"__deleted"', '"__table"', '"all_types"', '"numeric_c"', '"gtid"', '"lsn"', "1e999999999", "null", "NaN",
+)  # fmt: skip
+
+
+def main() -> None:
+    """Fuzzes for as many runs as the argument says."""
+    runs = sys.argv[1] if len(sys.argv) > 1 else "1000000"
+    with tempfile.TemporaryDirectory(prefix="milestones-fuzz-") as folder:
+        corpus, dictionary = Path(folder) / "corpus", Path(folder) / "words"
+        write_seeds(corpus)
+        words = (word.replace("\\", "\\\\").replace('"', '\\"') for word in _DICTIONARY)
+        dictionary.write_text("".join(f'"{word}"\n' for word in words), encoding="utf-8")
+        limits = ["-max_len=16384", "-timeout=1", "-rss_limit_mb=512", "-print_final_stats=1", f"-runs={runs}"]
+        atheris.Setup([sys.argv[0], *limits, f"-dict={dictionary}", f"-artifact_prefix={folder}/", str(corpus)], check)
+        atheris.Fuzz()
+
+
+main()
