@@ -85,6 +85,11 @@ def _decoded(data: bytes) -> Decoded:
     return _decoder(_SHAPES[choice & 3]).decode(batch_of(record))
 
 
+class _Line(msgspec.Struct):
+    key: msgspec.Raw
+    value: msgspec.Raw
+
+
 _ROW = {"id": 1, "numeric_c": b"\x00\x96", "text_a": ["a", None], "json_c": {"a": "1"}}
 _SOURCE = {"ts_ms": 1_795_377_835_000, "table": "all_types", "lsn": 7}
 _CHANGES = (
