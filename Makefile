@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 EVERYTHING := .venv/.everything-installed
 ENOUGH_TO_RUN := .venv/.enough-to-run-installed
 
-.PHONY: setup demo test test-all check bench requirements clean
+.PHONY: setup demo test test-all check bench capture requirements clean
 
 setup: $(EVERYTHING)
 
@@ -33,6 +33,10 @@ check: $(EVERYTHING)
 
 bench: $(EVERYTHING)
 	@$(BIN)/python -m bench $(ARGS)
+
+# Writes tests/data/debezium anew from the real Debezium.
+capture: $(EVERYTHING)
+	@$(BIN)/python -m tests.debezium.capture $(ARGS)
 
 # Pins anew within the bounds of pyproject.toml (needs uv).
 requirements:
