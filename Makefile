@@ -9,7 +9,11 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 EVERYTHING := .venv/.everything-installed
 ENOUGH_TO_RUN := .venv/.enough-to-run-installed
 
+<<<<<<< HEAD
 .PHONY: setup demo test test-all check bench fuzz requirements clean
+=======
+.PHONY: setup demo test test-all check bench capture requirements clean
+>>>>>>> debezium
 
 setup: $(EVERYTHING)
 
@@ -34,9 +38,15 @@ check: $(EVERYTHING)
 bench: $(EVERYTHING)
 	@$(BIN)/python -m bench $(ARGS)
 
+<<<<<<< HEAD
 # A million inputs for the decoders; make fuzz ARGS=10000000 for more.
 fuzz: $(EVERYTHING)
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+=======
+# Writes tests/data/debezium anew from the real Debezium.
+capture: $(EVERYTHING)
+	@$(BIN)/python -m tests.debezium.capture $(ARGS)
+>>>>>>> debezium
 
 # Pins anew within the bounds of pyproject.toml (needs uv).
 requirements:

@@ -11,15 +11,43 @@ import os
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tests.services.choice import Form, NoServerError, kafka_form, postgres_form, this_machine
+from tests.services.choice import (
+    Form,
+    NoServerError,
+    connect_form,
+    kafka_form,
+    mariadb_form,
+    postgres_form,
+    registry_form,
+    this_machine,
+)
+from tests.services.connect import ConnectService
 from tests.services.kafka import GivenKafka, KafkaService
 from tests.services.kafka.container import ContainerKafka
 from tests.services.kafka.local import LocalKafka
+from tests.services.mariadb import GivenMariaDB, MariaDBService
+from tests.services.mariadb.container import ContainerMariaDB
+from tests.services.mariadb.local import LocalMariaDB
 from tests.services.postgres import GivenPostgres, PostgresService
 from tests.services.postgres.container import ContainerPostgres
 from tests.services.postgres.local import LocalPostgres
+from tests.services.registry import GivenRegistry, RegistryService
+from tests.services.registry.container import ContainerRegistry
+from tests.services.registry.local import LocalRegistry
 
-__all__ = ["KafkaService", "NoServerError", "PostgresService", "open_kafka", "open_postgres"]
+__all__ = [
+    "ConnectService",
+    "KafkaService",
+    "MariaDBService",
+    "NoServerError",
+    "PostgresService",
+    "RegistryService",
+    "open_connect",
+    "open_kafka",
+    "open_mariadb",
+    "open_postgres",
+    "open_registry",
+]
 
 _NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
@@ -61,3 +89,38 @@ def open_postgres(
         postgres = LocalPostgres(settings, durable=durable)
     postgres.start()
     return postgres
+
+
+def open_mariadb(*, private: bool = False, settings: Mapping[str, str] = _NO_SETTINGS) -> MariaDBService:
+    """Start a MariaDB with a row-based binlog and return it serving; arguments as for `open_postgres`."""
+    form, url = mariadb_form(os.environ, this_machine(), private=private)
+    mariadb: MariaDBService
+    if form is Form.GIVEN:
+        mariadb = GivenMariaDB(url)
+    else:
+        mariadb = ContainerMariaDB(settings) if form is Form.DOCKER else LocalMariaDB(settings)
+    mariadb.start()
+    return mariadb
+
+
+def open_registry(*, private: bool = False) -> RegistryService:
+    """Start an empty Apicurio registry and return it serving. Raises NoServerError where none can be had."""
+    form, url = registry_form(os.environ, this_machine(), private=private)
+    registry: RegistryService
+    if form is Form.GIVEN:
+        registry = GivenRegistry(url)
+    else:
+        registry = ContainerRegistry() if form is Form.DOCKER else LocalRegistry()
+    registry.start()
+    return registry
+
+
+def open_connect(kafka: KafkaService, settings: Mapping[str, str] = _NO_SETTINGS) -> ConnectService:
+    """Start a Kafka Connect worker with Debezium on this Kafka and return it serving, without connectors.
+
+    `settings`: worker properties on top of the usual ones. Raises NoServerError where Java and Maven are missing.
+    """
+    connect_form(this_machine())
+    connect = ConnectService(kafka.bootstrap_servers, settings)
+    connect.start()
+    return connect

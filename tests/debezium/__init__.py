@@ -1,0 +1,1 @@
+"""The real Debezium: its streams captured into tests/data/debezium, and the program end to end on it."""
