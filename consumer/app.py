@@ -97,7 +97,10 @@ def worker_for(
     with ExitStack() as closing:
         store = Store(settings.dsn, settings.group, session_timeout_s(settings.kafka))
         closing.callback(store.close)
-        tracking = Tracking(trackers, settings.document_types(), _decoders(settings))
+        registry = Registry(settings.input.registry) if settings.input.registry else None
+        if registry is not None:
+            closing.callback(registry.close)
+        tracking = Tracking(trackers, settings.document_types(), _decoders(settings, registry))
         source = Source(settings.kafka, settings.input.topic)
         closing.callback(source.close)
 
@@ -111,11 +114,10 @@ def worker_for(
         yield Worker(source, assignment, (tracking, store, publisher, outputs), _limits(settings), targets, progress)
 
 
-def _decoders(settings: Settings) -> Callable[[Rules], Decoder]:
+def _decoders(settings: Settings, registry: Registry | None) -> Callable[[Rules], Decoder]:
     said = settings.input
     shape = Shape(said.format)
     options = Options(shape, said.event_id_headers, said.unavailable_value, said.metadata_prefix)
-    registry = Registry(said.registry) if said.registry else None
 
     def decoder_for(rules: Rules) -> Decoder:
         return _TimedDecoder(ChangeDecoder(rules, options, registry))

@@ -143,3 +143,9 @@ class Registry:
             version = self._client.get_version(cast("str", reference.subject), cast("int", reference.version))
             texts += self._with_references(version.schema)
         return (*dict.fromkeys(texts), cast("str", schema.schema_str))
+
+    def close(self) -> None:
+        """Ends its connections."""
+        self._client.close()
+        if self._apicurio is not None:
+            self._apicurio.session.close()
