@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import cast
 
 import msgspec
 
 from consumer.core.records import Record
-from consumer.errors import MalformedRecord, UnknownOperation
+from consumer.errors import MalformedRecord
 from consumer.formats.avro_rows import AvroRows
 from consumer.formats.avro_schemas import AvroSchema, AvroSchemas
 from consumer.formats.cloudevents import attributes
+from consumer.formats.debezium_json import skipped_op
 from consumer.formats.flattened import Metadata, last_part, said_in_headers
 from consumer.formats.row_change import KINDS, RowChange
 from consumer.formats.shapes import NO_SHAPE, Options, Shape, no_table
 from consumer.formats.source_block import Source, Transaction
 from consumer.formats.tables import Tables
 from consumer.formats.wire import SchemaId, magic
-
-_SKIPPED_OPS = {"t": "truncate", "m": "message"}
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -53,20 +52,17 @@ class AvroRecords:
             SchemaPending: the schema cannot be had now.
         """
         known = self._schemas.schema(schema)
-        fields = known.fields
-        if "op" in fields and ("before" in fields or "after" in fields) and self._allows(Shape.DEBEZIUM):
-            return self._envelope(known, payload)
-        if "specversion" in fields and self._allows(Shape.CLOUDEVENTS):
-            return self._cloud_event(known, payload)
-        kind = _accompanying(fields)
+        kind = _accompanying(known.fields)
         if kind is not None:
             return kind
-        if self._allows(Shape.FLATTENED):
-            return self._flattened(record, known, payload)
-        raise MalformedRecord(f"the Avro schema {known.name} is not of the configured input.format", "op")
-
-    def _allows(self, shape: Shape) -> bool:
-        return self._shape in (Shape.AUTO, shape)
+        shape = _shape(known.fields)
+        if self._shape not in (Shape.AUTO, shape):
+            raise MalformedRecord(f"the Avro schema {known.name} is {shape}, and input.format is {self._shape}", "op")
+        if shape is Shape.DEBEZIUM:
+            return self._envelope(known, payload)
+        return (
+            self._cloud_event(known, payload) if shape is Shape.CLOUDEVENTS else self._flattened(record, known, payload)
+        )
 
     def _names_a_tracked_table(self, payload: bytes) -> bool:
         return any(name in payload for name in self._tracked)
@@ -77,7 +73,7 @@ class AvroRecords:
         datum = _mapping(schema.read(payload))
         told = _told(datum, _Told)
         if told.op not in KINDS:
-            return _skipped(told.op)
+            return skipped_op(told.op)
         source = told.source
         reader = None if source is None else self._tables.of_source(source)
         if reader is None or source is None:
@@ -93,7 +89,7 @@ class AvroRecords:
         datum = _mapping(schema.read(payload))
         said = attributes(datum)
         if said.op not in KINDS:
-            return _skipped(said.op)
+            return skipped_op(said.op)
         reader = self._tables.of_source(said.source)
         if reader is None:
             return "untracked"
@@ -131,9 +127,14 @@ class AvroRecords:
         return next((rows for name in names if (rows := self._tables.of_name(name)) is not None), None)
 
 
-def _accompanying(fields: Iterable[str]) -> str | None:
+def _shape(fields: frozenset[str]) -> Shape:
+    if "op" in fields and "source" in fields and ("before" in fields or "after" in fields):
+        return Shape.DEBEZIUM
+    return Shape.CLOUDEVENTS if "specversion" in fields else Shape.FLATTENED
+
+
+def _accompanying(names: frozenset[str]) -> str | None:
     """The kind of record that accompanies changes, by the fields of its schema."""
-    names = frozenset(fields)
     if "ddl" in names and "databaseName" in names:
         return "schema change"
     if {"status", "id", "event_count"} <= names:
@@ -147,12 +148,6 @@ def _told(datum: Mapping[str, object], told: type[_Told]) -> _Told:
         return msgspec.convert(content, told, strict=False)
     except msgspec.ValidationError as error:
         raise MalformedRecord(f"not a Debezium envelope: {error}") from error
-
-
-def _skipped(op: str | None) -> str:
-    if op in _SKIPPED_OPS:
-        return _SKIPPED_OPS[op]
-    raise UnknownOperation("op is none of c, u, d, r, t, m", "op")
 
 
 def _mapping(datum: object) -> Mapping[str, object]:

@@ -49,7 +49,7 @@ class AvroSchema:
             fastavro.parse_schema(node, named_schemas=named)
         self._parsed = fastavro.parse_schema(nodes[-1], named_schemas=named)
         top = self._record(nodes[-1])
-        self.name = "" if top is None else str(top.get("name", ""))
+        self.name = "" if top is None else _full(str(top.get("name", "")), str(top.get("namespace") or ""))
         self.fields = frozenset(name for name, _ in _fields(top))
         rows = [self._record(node) for name, node in _fields(top) if name in ("before", "after")]
         columns = [column for row in rows if row is not None for column in _fields(row)] or list(_fields(top))

@@ -19,7 +19,10 @@ from consumer.formats.rows import JsonRows
 from consumer.formats.source_block import Source, Transaction
 from consumer.formats.tables import Tables
 
-_SKIPPED_OPS = {"t": "truncate", "m": "message"}
+SKIPPED_OPS = {"t": "truncate", "m": "message"}
+
+_TRANSACTION_MARKERS = (Raw(b'"BEGIN"'), Raw(b'"END"'))
+_HEARTBEAT = frozenset({"ts_ms", "ts_us", "ts_ns"})
 _NULL = Raw(b"null")
 _NO_ENCODINGS: Mapping[str, Encoding] = {}
 
@@ -36,6 +39,7 @@ class Envelope(msgspec.Struct, gc=False):
     payload: Raw | UnsetType = UNSET
     schema: Raw | UnsetType = UNSET
     status: Raw | UnsetType = UNSET
+    id: Raw | UnsetType = UNSET
     ddl: Raw | UnsetType = UNSET
 
 
@@ -47,6 +51,7 @@ class DebeziumJson:
         self._of_table = tables.of_table
         self._schemas = schemas
         self._decode = msgspec.json.Decoder(Envelope).decode
+        self._decode_any = msgspec.json.Decoder(dict[str, Raw]).decode
 
     def change(self, value: bytes | Raw) -> RowChange | str | None:
         """The change of a tracked row, or the kind of record that is none; None for an object that is no envelope.
@@ -60,10 +65,11 @@ class DebeziumJson:
         encodings = _NO_ENCODINGS
         if envelope.op is None and envelope.payload is not UNSET:
             encodings = self._schemas.schema(_NULL if envelope.schema is UNSET else envelope.schema).encodings
-            envelope = self._decode(envelope.payload)
+            value = envelope.payload
+            envelope = self._decode(value)
         op, source = envelope.op, envelope.source
         if op not in KINDS or op is None:
-            return _skipped_kind(envelope)
+            return self._skipped_kind(envelope, value)
         if source is None:
             return "untracked"
         reader = self._of_table(source.table) or self._tables.of_type(source)
@@ -74,17 +80,25 @@ class DebeziumJson:
             raise MalformedRecord(f"op {op} without `after`", "after")
         return RowChange(op, before, after, source, reader, encodings, envelope.transaction, envelope.ts_ms)
 
+    def _skipped_kind(self, envelope: Envelope, value: bytes | Raw) -> str | None:
+        """Why a record without a row change is passed over; None for what may be a row alone."""
+        if envelope.op is not None:
+            return skipped_op(envelope.op)
+        if envelope.ts_ms is None:
+            return None
+        if envelope.ddl is not UNSET and envelope.source is not None:
+            return "schema change"
+        if envelope.status in _TRANSACTION_MARKERS and envelope.id is not UNSET:
+            return "transaction"
+        return "heartbeat" if envelope.source is None and self._decode_any(value).keys() <= _HEARTBEAT else None
 
-def _skipped_kind(envelope: Envelope) -> str | None:
-    """Why a record without a row change is passed over; None for an object that is nothing of Debezium's."""
-    if envelope.op is not None:
-        if envelope.op in _SKIPPED_OPS:
-            return _SKIPPED_OPS[envelope.op]
-        raise UnknownOperation("op is none of c, u, d, r, t, m", "op")
-    if envelope.ddl is not UNSET:
-        return "schema change"
-    if envelope.status is not UNSET:
-        return "transaction"
-    if envelope.ts_ms is not None and envelope.source is None:
-        return "heartbeat"
-    return None
+
+def skipped_op(op: str | None) -> str:
+    """The kind of an op that changes no row.
+
+    Raises:
+        UnknownOperation: Debezium does not document it.
+    """
+    if op in SKIPPED_OPS:
+        return SKIPPED_OPS[op]
+    raise UnknownOperation("op is none of c, u, d, r, t, m", "op")

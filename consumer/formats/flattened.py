@@ -13,13 +13,13 @@ import msgspec
 from consumer.core.records import Record, headers_of
 from consumer.core.values import Encoding
 from consumer.errors import MalformedRecord
+from consumer.formats.debezium_json import skipped_op
 from consumer.formats.row_change import KINDS, RowChange
 from consumer.formats.rows import Row, RowReader
 from consumer.formats.source_block import Source, Transaction
 
 _SOURCE_FIELDS = ("ts_ms", "ts_us", "table", "server_id", "gtid", "file", "pos", "row", "txId", "lsn")
 _OF_THE_ENVELOPE = ("ts_ms", "ts_us")
-_SKIPPED_OPS = {"t": "truncate", "m": "message"}
 
 
 class Metadata:
@@ -63,13 +63,11 @@ class Flattened(msgspec.Struct, frozen=True):
         """The change of the row; a kind if it is none.
 
         Raises:
-            MalformedRecord: an op that Debezium does not document.
+            UnknownOperation: an op that Debezium does not document.
         """
         op = self.op or "u"
-        if op in _SKIPPED_OPS:
-            return _SKIPPED_OPS[op]
         if op not in KINDS:
-            raise MalformedRecord("op is none of c, u, d, r, t, m", "op")
+            return skipped_op(op)
         before, after = (row, None) if op == "d" else (None, row)
         return RowChange(op, before, after, self.source, reader, encodings, self.transaction, self.ts_ms)
 

@@ -12,7 +12,7 @@ from consumer.core.values import Encoding
 from consumer.errors import MalformedRecord
 from consumer.formats.cloudevents import attributes
 from consumer.formats.connect_json import SchemaReader
-from consumer.formats.debezium_json import DebeziumJson
+from consumer.formats.debezium_json import DebeziumJson, skipped_op
 from consumer.formats.flattened import Metadata, last_part, said_in_headers
 from consumer.formats.row_change import KINDS, RowChange
 from consumer.formats.rows import JsonRows
@@ -80,6 +80,8 @@ class JsonRecords:
         try:
             if self._shape is Shape.AUTO and self._is_other(record, value):
                 return self._other(record, value)
+        except msgspec.ValidationError:
+            pass
         except msgspec.DecodeError as worse:
             raise MalformedRecord(f"not JSON: {worse}") from worse
         raise MalformedRecord(f"not a Debezium envelope: {error}") from error
@@ -118,7 +120,7 @@ class JsonRecords:
                 raise MalformedRecord("a CloudEvent that is not Debezium's: it has no `iodebeziumop`", "iodebeziumop")
             return inner
         if said.op not in KINDS:
-            return {"t": "truncate", "m": "message"}.get(said.op, "untracked")
+            return skipped_op(said.op)
         reader = self._tables.of_source(said.source)
         if reader is None:
             return "untracked"
