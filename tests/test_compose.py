@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -139,7 +140,7 @@ def test_every_variable_has_the_default_that_the_example_of_env_shows() -> None:
     example = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     body = "\n".join(line for line in TEXT.splitlines() if not line.lstrip().startswith("#"))
     assert set(_VARIABLE.findall(body)) == set(example.items())
-    assert all(value.startswith("demo-") for value in example.values())
+    assert all(value.startswith("demo-") for name, value in example.items() if _SECRET.search(name))
 
 
 def test_no_password_stands_in_the_file_but_as_a_variable() -> None:
@@ -167,17 +168,48 @@ def test_the_consumer_and_the_migration_have_a_user_each_with_the_password_that_
 
 # Debezium
 
-CONNECTOR: dict[str, str] = json.loads(mounted("connector", "/connector.json").read_text(encoding="utf-8"))
+CONNECTORS: dict[str, dict[str, str]] = {
+    path.name: json.loads(path.read_text(encoding="utf-8"))
+    for path in sorted(mounted("connector", "/debezium").glob("*.json"))
+}
+CONNECTOR = CONNECTORS["connector.json"]
 CONFIG: dict[str, Any] = yaml.safe_load((REPOSITORY / "config.yaml").read_text(encoding="utf-8"))
 
 
-def test_the_connector_reads_the_database_that_is_made_and_writes_what_the_consumer_reads() -> None:
-    assert CONNECTOR["database.hostname"] in SERVICES
-    assert CONNECTOR["database.include.list"] == _environment("mariadb")["MARIADB_DATABASE"]
-    assert CONNECTOR["transforms.route.topic.replacement"] == CONFIG["input"]["topic"]
-    written = f"{CONNECTOR['topic.prefix']}.{CONNECTOR['database.include.list']}.tabSales_Order"
-    assert re.fullmatch(CONNECTOR["transforms.route.topic.regex"], written)
-    assert CONNECTOR["schema.history.internal.kafka.bootstrap.servers"] == _environment("connect")["BOOTSTRAP_SERVERS"]
+@pytest.mark.parametrize("name", CONNECTORS)
+def test_a_connector_reads_the_database_that_is_made_and_writes_what_the_consumer_reads(name: str) -> None:
+    connector = CONNECTORS[name]
+    assert connector["database.hostname"] in SERVICES
+    assert connector["database.include.list"] == _environment("mariadb")["MARIADB_DATABASE"]
+    assert connector["transforms.route.replacement"] == CONFIG["input"]["topic"]
+    written = f"{connector['topic.prefix']}.{connector['database.include.list']}.tabSales_Order"
+    assert re.fullmatch(connector["transforms.route.regex"], written)
+    assert connector["schema.history.internal.kafka.bootstrap.servers"] == _environment("connect")["BOOTSTRAP_SERVERS"]
+
+
+def test_the_connectors_differ_in_what_they_write_alone() -> None:
+    assert set(CONNECTORS) == {"connector.json", "connector-avro.json"}
+    plain, avro = ({**connector} for connector in CONNECTORS.values())
+    converter = re.compile(r"(key|value)\.converter|schema\.name\.adjustment")
+    assert {k: v for k, v in plain.items() if not converter.match(k)} == {
+        k: v for k, v in avro.items() if not converter.match(k)
+    }
+
+
+def test_avro_goes_through_the_registry_that_the_consumer_asks() -> None:
+    connector = CONNECTORS["connector-avro.json"]
+    written = {connector[f"{part}.converter.apicurio.registry.url"] for part in ("key", "value")}
+    asked = _environment("consumer")["MILESTONES__INPUT__REGISTRY__URL"]
+    assert {urlsplit(url).netloc for url in (*written, asked)} == {"registry:8080"}
+    assert SERVICES["registry"]["ports"] == ["127.0.0.1:8081:8080"]
+
+
+@pytest.mark.parametrize("name", CONNECTORS)
+def test_the_one_shot_registers_the_connector_that_is_chosen(name: str) -> None:
+    body = SERVICES["connector"]["entrypoint"][SERVICES["connector"]["entrypoint"].index("--data") + 1]
+    path = _VARIABLE.sub(name, body).removeprefix("@")
+    assert mounted("connector", path).is_file()
+    assert _VARIABLE.findall(body) == [("CONNECTOR", "connector.json")]
 
 
 def test_the_connector_is_set_as_the_configuration_page_asks() -> None:
