@@ -16,7 +16,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from tests.services import kafka, postgres
+from tests.services import kafka, mariadb, postgres, registry
+from tests.services.connect import installation
 from tests.test_dashboards import DEFINED
 
 REPOSITORY = Path(__file__).parents[1]
@@ -119,6 +120,9 @@ def test_an_image_is_pinned_to_a_version(name: str) -> None:
 def test_the_images_are_those_that_the_tests_use() -> None:
     assert SERVICES["kafka"]["image"] == kafka.IMAGE
     assert {SERVICES["postgres"]["image"], SERVICES["roles"]["image"]} == {postgres.IMAGE}
+    assert SERVICES["mariadb"]["image"] == mariadb.IMAGE
+    assert SERVICES["registry"]["image"] == registry.IMAGE
+    assert SERVICES["connect"]["image"].rpartition(":")[2] == f"{installation.VERSION.partition('debezium-')[2]}.Final"
     assert SERVICES["connector"]["image"] == SERVICES["connect"]["image"]
 
 
