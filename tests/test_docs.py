@@ -124,7 +124,7 @@ def test_the_sql_example_of_a_tracker_has_a_rule_that_is_read() -> None:
 
 def test_the_event_in_the_docs_is_as_its_schema_says() -> None:
     schema = json.loads((REPOSITORY / "schemas" / "milestone-reached.schema.json").read_text(encoding="utf-8"))
-    examples = [json.loads(block.text) for block in fences("json")]
+    examples = [json.loads(block.text) for block in fences("json") if block.page == "subscribing.md"]
     assert examples
     for example in examples:
         Draft202012Validator(schema).validate(example)
