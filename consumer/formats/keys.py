@@ -43,8 +43,6 @@ def key_text(key: bytes | None, columns: Sequence[str] = ()) -> str:
     if not key:
         raise MissingKey(_NO_KEY)
     decoded = key_fields(key)
-    if isinstance(decoded, str):
-        return decoded
     if not isinstance(decoded, dict):
         return _joined([decoded])
     names = columns or [name for name in decoded if name not in ROUTER_FIELDS]

@@ -160,6 +160,12 @@ def test_the_name_comes_from_the_key(key: bytes, name: str) -> None:
     assert event(envelope("c", None, {"status": "x"}), key=key).reference_name == name
 
 
+@pytest.mark.parametrize("key", [b'""', b"null", b'{"name":""}', b'{"schema":null,"payload":""}', b"{}"])
+def test_an_empty_key_names_nothing(key: bytes) -> None:
+    [letter] = decode(envelope("c", None, {"status": "x"}), key=key).poison
+    assert letter.error_class == "MissingKey"
+
+
 def test_the_name_comes_from_the_configured_columns_of_the_row() -> None:
     rules = rules_of(documents={"Sales Order": DocumentType("Sales Order", key=("company", "id"))})
     row = {"status": "x", "company": "A", "id": 7}
