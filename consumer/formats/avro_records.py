@@ -11,7 +11,7 @@ from consumer.core.records import Record
 from consumer.errors import MalformedRecord
 from consumer.formats.avro_rows import AvroRows
 from consumer.formats.avro_schemas import AvroSchema, AvroSchemas
-from consumer.formats.cloudevents import attributes
+from consumer.formats.cloudevents import Attributes, attributes
 from consumer.formats.debezium_json import skipped_op
 from consumer.formats.flattened import Metadata, last_part, said_in_headers
 from consumer.formats.row_change import KINDS, RowChange
@@ -87,27 +87,30 @@ class AvroRecords:
         if not self._names_a_tracked_table(payload):
             return "untracked"
         datum = _mapping(schema.read(payload))
-        said = attributes(datum)
-        if said.op not in KINDS:
+        data = datum.get("data")
+        return self.cloud_event(attributes(datum), data, schema)
+
+    def cloud_event(self, said: Attributes, data: object, schema: AvroSchema | None = None) -> RowChange | str:
+        """The change of a CloudEvent: `data` holds the rows, or bytes of Avro with a schema of their own.
+
+        Raises: as `change`.
+        """
+        if said.op not in KINDS or said.op is None:
             return skipped_op(said.op)
         reader = self._tables.of_source(said.source)
         if reader is None:
             return "untracked"
-        rows, encodings = self._data(datum.get("data"), schema)
+        if isinstance(data, bytes) or schema is None:
+            wire = magic(data) if isinstance(data, bytes) else None
+            if wire is None:
+                raise MalformedRecord("a CloudEvent whose data is neither rows nor Avro", "data")
+            schema = self._schemas.schema(wire[0])
+            data = schema.read(wire[1])
+        rows = _mapping(data)
         before, after = rows.get("before"), rows.get("after")
         if after is None and said.op != "d":
             raise MalformedRecord(f"op {said.op} without `after`", "after")
-        return RowChange(said.op or "", before, after, said.source, reader, encodings.encodings, said.transaction)
-
-    def _data(self, data: object, schema: AvroSchema) -> tuple[Mapping[str, object], AvroSchema]:
-        """The rows, which may be Avro of their own with a schema of their own."""
-        if not isinstance(data, bytes):
-            return _mapping(data), schema
-        wire = magic(data)
-        if wire is None:
-            raise MalformedRecord("a CloudEvent whose data is not Avro", "data")
-        inner = self._schemas.schema(wire[0])
-        return _mapping(inner.read(wire[1])), inner
+        return RowChange(said.op, before, after, said.source, reader, schema.encodings, said.transaction)
 
     def _flattened(self, record: Record, schema: AvroSchema, payload: bytes) -> RowChange | str:
         datum = _mapping(schema.read(payload))

@@ -80,6 +80,14 @@ class DebeziumJson:
             raise MalformedRecord(f"op {op} without `after`", "after")
         return RowChange(op, before, after, source, reader, encodings, envelope.transaction, envelope.ts_ms)
 
+    def kind(self, value: bytes | Raw) -> str | None:
+        """The kind of record that accompanies changes; None for one that does not."""
+        try:
+            envelope = self._decode(value)
+        except msgspec.ValidationError:
+            return None
+        return None if envelope.op is not None else self._skipped_kind(envelope, value)
+
     def _skipped_kind(self, envelope: Envelope, value: bytes | Raw) -> str | None:
         """Why a record without a row change is passed over; None for what may be a row alone."""
         if envelope.op is not None:

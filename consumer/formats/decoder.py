@@ -37,9 +37,9 @@ class ChangeDecoder:
         self._options = options
         json_tables = Tables(rules.plans, lambda plan: JsonRows(plan, options.unavailable))
         avro_tables = Tables(rules.plans, lambda plan: AvroRows(plan, options.unavailable))
-        self._json = JsonRecords(json_tables, options)
-        self._json_change = self._json.change
         self._avro = AvroRecords(avro_tables, avro, options)
+        self._json = JsonRecords(json_tables, options, self._keys, self._avro)
+        self._json_change = self._json.change
 
     def decode(self, batch: Batch) -> Decoded:
         """What became of each record at or above `stored`: an event, a dead letter, or a count by kind.
@@ -72,7 +72,7 @@ class ChangeDecoder:
     def _event(self, record: Record, batch: Batch, reading: Reading) -> ChangeEvent | str:
         """The event, or the kind of record that makes none."""
         value = record.value()
-        if value is None:
+        if value is None or value == b"null":
             return self._tombstone(record, batch, reading)
         # No Avro of a change begins so: its first byte is a branch, a magic byte or a length.
         change = self._json_change(record, value) if value[:1] == b"{" else self._binary(record, value)

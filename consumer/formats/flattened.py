@@ -14,11 +14,12 @@ from consumer.core.records import Record, headers_of
 from consumer.core.values import Encoding
 from consumer.errors import MalformedRecord
 from consumer.formats.debezium_json import skipped_op
-from consumer.formats.row_change import KINDS, RowChange
+from consumer.formats.row_change import KINDS, OLD_KEY, RowChange
 from consumer.formats.rows import Row, RowReader
 from consumer.formats.source_block import Source, Transaction
 
 _SOURCE_FIELDS = ("ts_ms", "ts_us", "table", "server_id", "gtid", "file", "pos", "row", "txId", "lsn")
+_DELETED = "__deleted"  # Whatever the prefix.
 _OF_THE_ENVELOPE = ("ts_ms", "ts_us")
 
 
@@ -28,9 +29,9 @@ class Metadata:
     def __init__(self, prefix: str) -> None:
         self._sources = {f"{prefix}source_{name}": name for name in _SOURCE_FIELDS}
         self._sources |= {f"{prefix}{name}": name for name in _SOURCE_FIELDS if name not in _OF_THE_ENVELOPE}
-        self._op, self._deleted, self._ts_ms = f"{prefix}op", f"{prefix}deleted", f"{prefix}ts_ms"
+        self.op, self._ts_ms = f"{prefix}op", f"{prefix}ts_ms"
         self._order, self._transaction = f"{prefix}transaction_total_order", f"{prefix}transaction_id"
-        own = (self._op, self._deleted, self._ts_ms, self._order, self._transaction)
+        own = (self.op, _DELETED, self._ts_ms, self._order, self._transaction)
         self.names = frozenset({*self._sources, *own})
 
     def change(self, said: Mapping[str, object]) -> Flattened:
@@ -43,7 +44,7 @@ class Metadata:
         transaction = None
         if said.get(self._order) is not None:
             transaction = {"id": said.get(self._transaction), "total_order": said[self._order]}
-        op = "d" if str(said.get(self._deleted)).lower() == "true" else said.get(self._op)
+        op = "d" if str(said.get(_DELETED)).lower() == "true" else said.get(self.op)
         content = {"op": op, "ts_ms": said.get(self._ts_ms), "source": source, "transaction": transaction}
         try:
             return msgspec.convert(content, Flattened, strict=False)
@@ -79,6 +80,9 @@ def said_in_headers(record: Record, metadata: Metadata) -> dict[str, object]:
         if name in metadata.names:
             text = value.decode("utf-8", "replace").strip('"')
             said[name] = None if text == "null" else text
+        elif name == OLD_KEY:
+            # The new half of a rename is an insert, whether `__op` says so or nothing does.
+            said.setdefault(metadata.op, "c")
     return said
 
 

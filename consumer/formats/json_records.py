@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import binascii
+from base64 import b64decode
 from collections.abc import Mapping
 
 import msgspec
@@ -10,10 +12,12 @@ from msgspec import UNSET, Raw, UnsetType
 from consumer.core.records import Record
 from consumer.core.values import Encoding
 from consumer.errors import MalformedRecord
+from consumer.formats.avro_records import AvroRecords
 from consumer.formats.cloudevents import attributes
 from consumer.formats.connect_json import SchemaReader
 from consumer.formats.debezium_json import DebeziumJson, skipped_op
 from consumer.formats.flattened import Metadata, last_part, said_in_headers
+from consumer.formats.record_keys import RecordKeys
 from consumer.formats.row_change import KINDS, RowChange
 from consumer.formats.rows import JsonRows
 from consumer.formats.shapes import NO_SHAPE, Options, Shape, no_table
@@ -38,10 +42,11 @@ class _Rows(msgspec.Struct, gc=False):
 
 
 class JsonRecords:
-    """Reads values that are JSON objects."""
+    """Reads values that are JSON objects; Avro inside of them is `avro`'s."""
 
-    def __init__(self, tables: Tables[JsonRows], options: Options) -> None:
+    def __init__(self, tables: Tables[JsonRows], options: Options, keys: RecordKeys, avro: AvroRecords) -> None:
         self._tables = tables
+        self._keys, self._avro = keys, avro
         self._shape = options.shape
         self._enveloped_first = options.shape in (Shape.AUTO, Shape.DEBEZIUM)
         self._schemas = SchemaReader()
@@ -124,6 +129,8 @@ class JsonRecords:
         reader = self._tables.of_source(said.source)
         if reader is None:
             return "untracked"
+        if bytes(outer.data)[:1] == b'"':
+            return self._avro.cloud_event(said, _base64(outer.data))
         rows, encodings = self._rows(outer.data)
         before, after = reader.row(rows.before), reader.row(rows.after)
         if after is None and said.op != "d":
@@ -143,9 +150,15 @@ class JsonRecords:
         change = self._metadata.change(said)
         reader = self._reader(record, change.source, schema)
         if reader is None:
-            told = change.source.table is not None or bool(schema)
-            return no_table(record, said=bool(said), told=told, shape=self._shape)
+            told = change.source.table is not None or bool(schema) or self._is_of_its_key(record, row)
+            kind = None if told else self._debezium.kind(row)
+            return kind or no_table(record, said=bool(said), told=told, shape=self._shape)
         return change.change(reader.row(row), reader, encodings)
+
+    def _is_of_its_key(self, record: Record, row: bytes | Raw) -> bool:
+        """Whether this is a row alone, of a table that has a topic of its own: it has all that its key has."""
+        fields = self._keys.fields(record) if (record.topic() or "").count(".") >= 2 else None
+        return isinstance(fields, dict) and bool(fields) and fields.items() <= self._decode_any(row).items()
 
     def _said(self, record: Record, row: bytes | Raw) -> dict[str, object]:
         found = self._decode_metadata(row)
@@ -160,3 +173,10 @@ class JsonRecords:
         return (
             self._tables.of_name(last_part(schema)) if schema else self._tables.of_name(last_part(record.topic() or ""))
         )
+
+
+def _base64(text: Raw) -> bytes:
+    try:
+        return b64decode(msgspec.json.decode(text, type=str), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MalformedRecord("a CloudEvent whose data is neither JSON nor base64", "data") from error

@@ -38,19 +38,20 @@ class RecordKeys:
 
     def table(self, record: Record) -> str | None:
         """The table that ByLogicalTableRouter wrote into the key; None where it did not."""
-        try:
-            fields = self._fields(record)
-        except Poison:
-            return None
+        fields = self.fields(record)
         identifier = fields.get(ROUTER_FIELDS[0]) if isinstance(fields, dict) else None
         return identifier.rpartition(".")[2] if isinstance(identifier, str) else None
 
-    def _fields(self, record: Record) -> object:
+    def fields(self, record: Record) -> object:
+        """The key as it is: a dictionary for a struct; None where there is none, or none that can be read."""
         key = record.key()
         if not key:
             return None
-        wire = wired_key(record, key)
-        return key_fields(key) if wire is None else self._schemas.schema(wire[0]).read(wire[1])
+        try:
+            wire = wired_key(record, key)
+            return key_fields(key) if wire is None else self._schemas.schema(wire[0]).read(wire[1])
+        except Poison:
+            return None
 
     def _avro_name(self, schema: SchemaId, payload: bytes, columns: tuple[str, ...]) -> str:
         known = self._schemas.schema(schema)

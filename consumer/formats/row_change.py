@@ -20,6 +20,9 @@ from consumer.formats.source_block import Source, Transaction, identity_of, time
 LONGEST_REFERENCE_NAME = 1_000
 """Bytes of UTF-8. A longer one fits no index of PostgreSQL together with its type and field."""
 
+OLD_KEY, NEW_KEY = "__debezium.oldkey", "__debezium.newkey"
+"""Headers of the two halves of a changed key, each with the key of the other half."""
+
 KINDS = {"c": Kind.CREATE, "u": Kind.UPDATE, "r": Kind.SNAPSHOT, "d": Kind.DELETE}
 
 
@@ -81,7 +84,7 @@ class RowChange(msgspec.Struct, gc=False):
         """A create or delete with a key header is one half of a rename."""
         kind = KINDS[self.op]
         if kind in (Kind.CREATE, Kind.DELETE):
-            header = "__debezium.oldkey" if kind is Kind.CREATE else "__debezium.newkey"
+            header = OLD_KEY if kind is Kind.CREATE else NEW_KEY
             for name, value in headers_of(record):
                 if name == header:
                     other = checked_name(keys.name_in_header(value, self.reader.plan.key))
