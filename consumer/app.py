@@ -9,21 +9,26 @@ from consumer import metrics
 from consumer.assignment import Assignment
 from consumer.batch import Topics as Outputs
 from consumer.config import Settings
+from consumer.core.dead_letters import Payload
 from consumer.core.events import Decoded
+from consumer.core.letters import NotedLetter, Selection, is_of_document
 from consumer.core.records import Batch, Partition
 from consumer.core.trackers import Rules, Trackers
 from consumer.errors import Fatal
 from consumer.faults import fault_point
 from consumer.formats.decoder import ChangeDecoder
 from consumer.formats.shapes import Options, Shape
+from consumer.kafka.dead_letters import LetterReader, Redriver
 from consumer.kafka.publisher import Publisher, TransactionalIds
 from consumer.kafka.registry import Registry
 from consumer.kafka.settings import session_timeout_s
 from consumer.kafka.source import Source
 from consumer.kafka.topics import NewTopicPlan, Topics
 from consumer.ports import Decoder
+from consumer.postgres.dead_letters import noted_letters, redrive_notes
 from consumer.postgres.store import Store
 from consumer.postgres.trackers import Plan, apply_trackers, current_trackers
+from consumer.redriving import Redrive, Report, Terms, payloads_of
 from consumer.tracking import Tracking
 from consumer.worker import Limits, Worker
 
@@ -80,6 +85,36 @@ def until_end_targets(settings: Settings, topics: Topics) -> dict[Partition, int
 def trackers_in_force(settings: Settings) -> Trackers:
     """The trackers that the database has now."""
     return current_trackers(settings.dsn)
+
+
+def dead_letters(settings: Settings, selection: Selection) -> list[NotedLetter]:
+    """The dead letters of a selection, the newest first. Kafka is asked only if a document is looked for."""
+    letters = noted_letters(settings.dsn, selection)
+    if selection.document is None or not letters:
+        return letters
+    records = payloads_of({letter.origin: letter for letter in letters}, _letter_reader(settings), lambda _: None)
+    of_document = {record.origin for record in records if is_of_document(record.key, selection.document)}
+    return [letter for letter in letters if letter.origin in of_document]
+
+
+def record_of(settings: Settings, letter: NotedLetter) -> Payload | None:
+    """The record of a dead letter; None if retention has removed it everywhere."""
+    reader = _letter_reader(settings)
+    # Where it first stood it is found at once; the dead-letter topic has to be read through.
+    places = {} if letter.topic is None else {letter.origin: letter.topic}
+    found = [*reader.at_origins(places)] or [*reader.in_dead_letter_topic({letter.origin})]
+    return found[0] if found else None
+
+
+def redrive(settings: Settings, selection: Selection, terms: Terms, *, execute: bool) -> Report:
+    """Sends dead letters to their input topics again; without `execute` only tells what it would do."""
+    with redrive_notes(settings.dsn) as notes:
+        sender = Redriver(settings.kafka, topics_of(settings)) if execute else None
+        return Redrive(notes, _letter_reader(settings), sender, terms).run(selection)
+
+
+def _letter_reader(settings: Settings) -> LetterReader:
+    return LetterReader(settings.kafka, topics_of(settings), settings.dead_letter_topic)
 
 
 @contextmanager

@@ -18,19 +18,20 @@ PACKAGE = REPOSITORY / "consumer"
 LAYERS: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {
-        "demo", "insight", "app", "supervisor", "probes", "patience", "tuning", "worker", "config", "postgres", "core",
-        "errors",
+        "demo", "insight", "app", "redriving", "supervisor", "probes", "patience", "tuning", "worker", "config",
+        "postgres", "core", "errors",
     },
     "demo": {"app", "worker", "config", "metrics", "kafka", "postgres", "formats", "core", "errors", "packaged"},
     "insight": {"postgres", "core", "errors", "packaged"},
     "app": {
-        "worker", "assignment", "tracking", "patience", "batch", "ports", "config", "metrics", "faults",
+        "worker", "assignment", "tracking", "redriving", "patience", "batch", "ports", "config", "metrics", "faults",
         "kafka", "postgres", "formats", "core", "errors",
     },
     "supervisor": set(),
     "probes": {"errors"},
     "worker": {"assignment", "batch", "ports", "metrics", "faults", "core", "errors"},
     "assignment": {"core", "errors"},
+    "redriving": {"core", "errors", "faults"},
     "patience": {"errors"},
     "tuning": set(),
     "tracking": {"ports", "core", "errors"},

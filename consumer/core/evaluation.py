@@ -140,6 +140,8 @@ def _before(candidate: Candidate, state: DocumentState) -> tuple[str | None, str
     """The old value and how it is known: the event said it, the document's state did, or nobody."""
     if candidate.change.before_known:
         return candidate.change.before, "observed"
+    if state.is_newer_than(candidate.event):
+        return None, "unknown"
     return (state.value, "state") if state.known else (None, "unknown")
 
 
@@ -229,8 +231,9 @@ def _first_half(alias_key: AliasKey, candidate: Candidate, aliases: Mapping[Alia
 def _arrive(candidate: Candidate, here: DocumentState, there: DocumentState, *, second: bool) -> None:
     """The new name's half: the document goes on here, with the value that the row shows."""
     if not second:
-        here.continue_from(there)
-        there.moved_to = candidate.event.reference_name
+        _go_on(there, here, candidate.event)
+        if not there.is_newer_than(candidate.event):
+            there.moved_to = candidate.event.reference_name
     if candidate.change.after_known:
         here.become(candidate.change.after, candidate.event)
 
@@ -238,9 +241,22 @@ def _arrive(candidate: Candidate, here: DocumentState, there: DocumentState, *, 
 def _leave(event: ChangeEvent, here: DocumentState, there: DocumentState, *, second: bool) -> None:
     """The old name's half: whatever carries that name from now on is another document."""
     if not second:
-        there.continue_from(here)
-    here.end(event)
-    here.occurrences, here.moved_to = {}, None
+        _go_on(here, there, event)
+    if not here.is_newer_than(event):
+        here.end(event)
+        here.occurrences = {}
+    here.moved_to = None
+
+
+def _go_on(old: DocumentState, new: DocumentState, event: ChangeEvent) -> None:
+    """The document's state moves to its new name. A redriven rename may find either name to be at a later time: an old
+    name that was given away again tells nothing of this document, and a newer value is not overwritten."""
+    if old.is_newer_than(event):
+        return
+    if new.is_newer_than(event):
+        new.inherit(old)
+    else:
+        new.continue_from(old)
 
 
 def _touch(key: StateKey, state: DocumentState, event: ChangeEvent, result: Evaluation) -> None:

@@ -53,7 +53,8 @@ class ChangeEvent(msgspec.Struct, frozen=True, gc=False):
     """One change of one document of a tracked type, reduced to what trackers need.
 
     `fields` holds those that changed or may have; for deletes and renames, all tracked fields.
-    Times are µs since the epoch (UTC); `identity_ms` is the time inside the milestone's id.
+    Times are µs since the epoch (UTC); `identity_ms` is the time inside the milestone's id. `first_origin`: where the
+    record of a redriven change stood before it became a dead letter; None for all others.
     """
 
     kind: Kind
@@ -66,6 +67,12 @@ class ChangeEvent(msgspec.Struct, frozen=True, gc=False):
     identity: SourceIdentity
     origin: Origin
     other_name: str | None = None
+    first_origin: Origin | None = None
+
+    @property
+    def redriven(self) -> bool:
+        """Whether the record was a dead letter and was sent again: later changes may have been evaluated before it."""
+        return self.first_origin is not None
 
 
 class Decoded(msgspec.Struct):

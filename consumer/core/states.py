@@ -42,29 +42,59 @@ class DocumentState(msgspec.Struct, gc=False):
             return True
         return identity.transaction is not None and self._knows_from_another_log(identity)
 
+    def is_newer_than(self, event: ChangeEvent) -> bool:
+        """Whether this state is of a later time than a redriven change; never of any other change.
+
+        Either sign suffices: a record behind the one that became the dead letter moved this state, or the value is
+        there since a later time. The first sees what the second does not: a value that was left and came back.
+        """
+        first = event.first_origin
+        if first is None:
+            return False
+        if self.origin is not None and self.origin[:2] == first[:2] and self.origin.offset > first.offset:
+            return True
+        return self.known and self.since is not None and self.since > event.reached_at
+
     def remember(self, event: ChangeEvent) -> None:
-        """Keeps the identity of a change, and that it was the last to move this state."""
+        """Keeps the identity of a change, and that it was the last to move this state.
+
+        A redriven change counts as standing where it first stood: what was between there and here came after it.
+        """
         identity = event.identity
         self.recent = (_token(identity.text) + self.recent)[: 8 * REMEMBERED]
         if identity.transaction is not None:
             pair = _token(identity.transaction) + _token(identity.log or "")
             self.recent_transactions = (pair + self.recent_transactions)[: 16 * REMEMBERED]
-        self.origin = event.origin
+        if not self.is_newer_than(event):
+            self.origin = event.first_origin or event.origin
 
     def become(self, value: str | None, event: ChangeEvent) -> None:
-        """Takes a value on; `since` stays where the value was the same."""
+        """Takes a value on, unless this state is newer; `since` stays where the value was the same."""
+        if self.is_newer_than(event):
+            return
         if not self.known or self.value != value or self.ended_at is not None:
             self.since = event.reached_at
         self.known, self.value, self.ended_at = True, value, None
 
     def end(self, event: ChangeEvent) -> None:
-        """The document is gone under this name."""
+        """The document is gone under this name, unless this state is newer."""
+        if self.is_newer_than(event):
+            return
         self.known, self.value, self.since, self.ended_at = True, None, event.reached_at, event.reached_at
 
     def continue_from(self, old: DocumentState) -> None:
         """A renamed document goes on here: value, time, counts and what it has seen."""
         self.known, self.value, self.since, self.ended_at = old.known, old.value, old.since, old.ended_at
         self.occurrences = dict(old.occurrences)
+        self._remember_what_it_has_seen(old)
+
+    def inherit(self, old: DocumentState) -> None:
+        """A rename is learnt of when this name has gone on already: value and time stay, counts add up."""
+        trackers = self.occurrences.keys() | old.occurrences.keys()
+        self.occurrences = {t: self.occurrences.get(t, 0) + old.occurrences.get(t, 0) for t in sorted(trackers)}
+        self._remember_what_it_has_seen(old)
+
+    def _remember_what_it_has_seen(self, old: DocumentState) -> None:
         self.recent = (self.recent + old.recent)[: 8 * REMEMBERED]
         self.recent_transactions = (self.recent_transactions + old.recent_transactions)[: 16 * REMEMBERED]
 

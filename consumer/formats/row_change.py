@@ -11,6 +11,7 @@ from msgspec import UNSET
 
 from consumer.core.events import ChangeEvent, FieldChange, Kind
 from consumer.core.records import Batch, Record, headers_of
+from consumer.core.redrive import as_redriven
 from consumer.core.values import TEXT, Encoding
 from consumer.errors import BadValue, MissingKey
 from consumer.formats.connect_json import storable
@@ -74,11 +75,12 @@ class RowChange(msgspec.Struct, gc=False):
         plan, origin = self.reader.plan, batch.origin(record)
         name = self._name(record, self.after if self.after is not None else self.before, reading.keys)
         reached_at, identity_ms = times_of(self.source, self.ts_ms, record)
-        return ChangeEvent(
+        event = ChangeEvent(
             kind, plan.document_type, name, fields, reached_at, identity_ms, self._actor(),
             identity_of(self.source, self.transaction, record, origin, reading.id_headers),
             origin, other,
         )  # fmt: skip
+        return as_redriven(event, record)
 
     def _kind(self, record: Record, keys: Keys) -> tuple[Kind, str | None]:
         """A create or delete with a key header is one half of a rename."""
