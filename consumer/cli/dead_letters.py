@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -193,9 +194,8 @@ def _print_letters(letters: Sequence[NotedLetter]) -> None:
         status = f"{letter.status} again" if letter.redriven_from is not None else letter.status
         cells = (str(letter.place), at, status, letter.error_class, letter.field or "–", letter.message)
         table.add_row(*(Text(printable(cell)) for cell in cells))
-    # Where nobody looks at it, no line is broken: `grep` and `cut` want one letter a line.
-    width = None if console.is_terminal else 2_000
-    console.print(table, width=width, crop=False)
+    # Where nobody looks at it, no line is broken: `grep` wants one letter a line.
+    (console if console.is_terminal else Console(width=2_000)).print(table)
 
 
 def _print_rest(count: int, option: str) -> None:
@@ -220,7 +220,7 @@ def _print_record(record: Payload, longest: int) -> None:
 
 def _print_report(report: Report, *, execute: bool) -> None:
     for letter, topic, times in [] if execute else report.ready[:_LONGEST_LIST]:
-        _print_line(str(letter.place), f" → {topic}, for the {times}. time ({letter.error_class})")
+        _print_line(str(letter.place), f" → {topic}, redrive {times} ({letter.error_class})")
     if not execute:
         _print_rest(len(report.ready) - _LONGEST_LIST, "`list`")
     for reason, count in report.left_out.most_common():

@@ -17,7 +17,7 @@ STATUSES = ("open", "sent", "done", "superseded")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGO = re.compile(r"(\d{1,6})([smhdw])")
 _OFFSETS = re.compile(r"(\d{1,18})?(\.\.)?(\d{1,18})?")
-_ORIGIN = re.compile(r"(?P<topic>[^/]+)/(?P<partition>\d{1,9})/(?P<offset>\d{1,18})")
+_ORIGIN = re.compile(r"(?P<topic>.+)/(?P<partition>\d{1,9})/(?P<offset>\d{1,18})")
 
 
 class Place(msgspec.Struct, frozen=True):

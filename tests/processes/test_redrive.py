@@ -13,6 +13,12 @@ import psycopg
 import pytest
 import yaml
 from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from tests.processes.readings import Event, assert_announced, ends, events
 from tests.processes.truth import FIELD, TRACKED, TRACKERS, Change, Reached, changes, milestones
@@ -260,6 +266,25 @@ def test_a_change_that_is_named_by_its_place_only_is_one_milestone_however_often
             "select source_identity_kind, extract(epoch from reached_at) from milestone"
         ).fetchall()
     assert [(kind, float(at)) for kind, at in rows] == [("offset", 1_763_800_000.123)]
+
+
+def test_a_record_that_its_topic_refuses_stays_open_and_the_others_go(deployment: Deployment, command: Command) -> None:
+    _all_dead(deployment, changes(20))
+    letters = len(deployment.dead_letters())
+    large = Change(99, "u", "Task", "TAS-9", "Open" * 20_000, "Working")
+    _fed(deployment, [large])
+    deployment.finish()
+    resource = ConfigResource(ResourceType.TOPIC, deployment.topic)
+    resource.add_incremental_config(
+        ConfigEntry("max.message.bytes", "60000", incremental_operation=AlterConfigOpType.SET)
+    )
+    deployment.admin.incremental_alter_configs([resource])[resource].result(10.0)
+    error = command("redrive", "--execute", code=1)
+    assert "larger than the topic takes" in error
+    assert "not sent: 1 records; they stay open" in error
+    assert _statuses(command) == {"sent": letters, "open": 1}
+    [refused] = [letter for letter in _listed(command) if letter["status"] == "open"]
+    assert _listed(command, "--document", "TAS-9") == [refused]
 
 
 def test_a_second_redrive_waits_for_nobody_and_again_means_again(deployment: Deployment, command: Command) -> None:

@@ -8,10 +8,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from consumer.core.letters import Selection
 from consumer.core.milestones import Milestone
-from consumer.core.records import Partition, Span
+from consumer.core.records import Origin, Partition, Span
 from consumer.errors import Fatal
 from consumer.packaged import packaged
+from consumer.postgres.dead_letters import noted_letters, redrive_notes
 from consumer.postgres.migrate import migrate
 from consumer.postgres.store import Store
 from consumer.postgres.trackers import apply_trackers, current_trackers, set_disabled
@@ -135,6 +137,8 @@ def test_the_consumer_can_store_and_follow_trackers(ready: str) -> None:
         "insert into tracker_revision (trackers) values ('[]')",
         "insert into deleted_milestone (id) values (gen_random_uuid())",
         "create table mine (x int)",
+        "update dead_letter set message = 'x'",
+        "delete from dead_letter",
     ],
 )
 def test_the_consumer_can_do_nothing_else(ready: str, statement: str) -> None:
@@ -213,6 +217,28 @@ def test_a_reader_reads_and_no_more(ready: str, view: str) -> None:
         for statement in (BY_HAND, "delete from milestone", "update milestone_tracker set disabled = true"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement.encode())
+
+
+def noted(dsn: str) -> None:
+    """What a redrive does on the way."""
+    with redrive_notes(dsn) as notes:
+        assert len(notes.letters(Selection())) == 1
+        assert notes.followed_topics() == set()
+        notes.note({Origin("t", 0, 1): Origin("t", 0, 2)})
+
+
+@pytest.mark.parametrize("user", ["consumer", "system_manager"])
+def test_who_runs_the_consumer_or_manages_the_system_may_redrive(ready: str, user: str) -> None:
+    with connected(ready, "consumer") as connection:
+        connection.execute("insert into dead_letter values ('t', 0, 1, 'BadValue', 'why')")
+    noted(as_user(ready, user))
+    [letter] = noted_letters(as_user(ready, user), Selection())
+    assert (letter.times, letter.redriven_by) == (1, f"a_{user}")
+
+
+def test_a_reader_does_not_see_dead_letters(ready: str) -> None:
+    with pytest.raises(Fatal, match="permission denied"):
+        noted_letters(as_user(ready, "reader"), Selection())
 
 
 def test_a_user_without_rights_is_told_what_to_grant(ready: str) -> None:

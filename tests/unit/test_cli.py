@@ -78,7 +78,9 @@ def test_the_schema_is_a_json_schema_that_the_projects_configuration_follows() -
             validator.validate(wrong)
 
 
-@pytest.mark.parametrize("command", [["check"], ["migrate"], ["run"], ["trackers", "list"], ["status"]])
+@pytest.mark.parametrize(
+    "command", [["check"], ["migrate"], ["run"], ["trackers", "list"], ["status"], ["dead-letters", "list"]]
+)
 def test_a_wrong_configuration_ends_with_2_and_says_where(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, command: list[str]
 ) -> None:
@@ -118,7 +120,8 @@ def test_help_and_version_end_with_0(
 
 
 def test_every_command_of_the_help_explains_itself() -> None:
-    for command in (*app.registered_commands, *app.registered_groups[0].typer_instance.registered_commands):  # type: ignore[union-attr]
+    groups = [command for group in app.registered_groups for command in group.typer_instance.registered_commands]  # type: ignore[union-attr]
+    for command in (*app.registered_commands, *groups):
         assert command.callback is not None
         assert command.callback.__doc__, command.name
 
