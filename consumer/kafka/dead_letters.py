@@ -20,6 +20,7 @@ from consumer.kafka.topics import Topics
 
 _CHUNK = 500
 _SILENCE_S = 30.0
+_TOO_LARGE = "larger than the topic takes, with the headers that a redrive adds; raise its max.message.bytes a little"
 _BY_KEY = -1
 """librdkafka's RD_KAFKA_PARTITION_UA: the partitioner decides."""
 
@@ -146,10 +147,17 @@ class Redriver:
         deliveries: dict[Origin, Delivery] = {}
         for record in records:
             self._produce(record, deliveries)
-        # Ends: the client reports every record, at the latest when message.timeout.ms has passed.
+        self._wait()
+        # The broker refuses a batch whole: alone, all but the large record go.
+        for record in [one for one in records if deliveries[one.payload.origin].refused == _TOO_LARGE]:
+            self._produce(record, deliveries)
+            self._wait()
+        return deliveries
+
+    def _wait(self) -> None:
+        """Ends: the client reports every record, at the latest when message.timeout.ms has passed."""
         while self._producer.flush(1.0):
             pass
-        return deliveries
 
     def _produce(self, record: Sending, deliveries: dict[Origin, Delivery]) -> None:
         payload = record.payload
@@ -183,7 +191,7 @@ class Redriver:
 
 def _why(error: KafkaError) -> str:
     if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-        return "larger than the topic takes, with the headers that a redrive adds; raise its max.message.bytes a little"
+        return _TOO_LARGE
     if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
         return "not allowed; allow this user to WRITE to the topic"
     return error.str()

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import psycopg
@@ -271,12 +272,13 @@ def test_a_change_that_is_named_by_its_place_only_is_one_milestone_however_often
 def test_a_record_that_its_topic_refuses_stays_open_and_the_others_go(deployment: Deployment, command: Command) -> None:
     _all_dead(deployment, changes(20))
     letters = len(deployment.dead_letters())
-    large = Change(99, "u", "Task", "TAS-9", "Open" * 20_000, "Working")
+    incompressible = Random(1).randbytes(60_000).hex()
+    large = Change(99, "u", "Task", "TAS-9", incompressible, "Working")
     _fed(deployment, [large])
     deployment.finish()
     resource = ConfigResource(ResourceType.TOPIC, deployment.topic)
     resource.add_incremental_config(
-        ConfigEntry("max.message.bytes", "60000", incremental_operation=AlterConfigOpType.SET)
+        ConfigEntry("max.message.bytes", "50000", incremental_operation=AlterConfigOpType.SET)
     )
     deployment.admin.incremental_alter_configs([resource])[resource].result(10.0)
     error = command("redrive", "--execute", code=1)
