@@ -8,7 +8,7 @@ from consumer.core.events import Decoded
 from consumer.core.records import DeadLetter, Origin
 from consumer.core.redrive import PREFIX, Trace, redriven_headers, trace_of
 from consumer.errors import MalformedRecord
-from consumer.formats.debezium_json import DebeziumJson
+from consumer.formats.decoder import ChangeDecoder
 from tests.unit.samples import (
     AT_MS,
     NOW_US,
@@ -112,7 +112,7 @@ def test_a_dead_letter_that_somebody_copied_to_the_input_is_known_by_its_last_or
 
 
 def decoded(value: object, told: object) -> Decoded:
-    return DebeziumJson(rules_of()).decode(batch_of(record(value, headers=told, offset=50)))
+    return ChangeDecoder(rules_of()).decode(batch_of(record(value, headers=told, offset=50)))
 
 
 CHANGE = envelope("u", {"status": "Draft"}, {"status": "Billed"})
