@@ -357,6 +357,11 @@ def test_one_record_is_found_by_its_document_its_origin_or_its_reason(deployment
     assert all(line.isprintable() for line in shown.splitlines())
     assert {"header h\\x07: \\x1b]0;x\\x07", "header none: null"} <= set(shown.splitlines())
     assert "{\\x1b[31m" in shown
+    counts, others, head, *rest = command("list", "--limit", "2").splitlines()
+    assert (counts.split(), others.split()) == (["5", "BadValue"], ["1", "MalformedRecord"])
+    assert head.split() == ["origin", "recorded", "status", "reason", "field", "message"]
+    assert [line.split()[0] for line in rest[:2]] == [letter["origin"] for letter in _listed(command, "--limit", "2")]
+    assert rest[2:] == ["… and 4 more; --limit shows more"]
     printed = command("redrive", malformed["origin"], found["origin"], "--execute")
     assert "sent 2 records again" in printed
     assert "sent 1 records again" in command("redrive", "--document", "TAS-1", "--execute")

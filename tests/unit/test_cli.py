@@ -101,6 +101,23 @@ def test_wrong_usage_ends_with_2(
     assert "Usage" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["list", "--reason", "BadVlue"], "--reason: 'BadVlue' is no reason; did you mean BadValue?"),
+        (["list", "--since", "soon"], "--since: 'soon' is no time; write 30m, 2h or 3d (ago)"),
+        (["redrive", "--offsets", "5-9"], "--offsets: '5-9' is no range of offsets; write 5, 5..9, 5.. or ..9"),
+        (["redrive", "somewhere"], "'somewhere' is no origin; write <topic>/<partition>/<offset>"),
+        (["show", "somewhere"], "'somewhere' is no origin; write <topic>/<partition>/<offset>"),
+    ],
+)
+def test_a_wrong_selection_of_dead_letters_ends_with_2_and_says_what_to_write(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert run(monkeypatch, "dead-letters", *arguments, "--config", str(CONFIG)) == 2
+    assert capsys.readouterr().err.startswith(f"config: {said}")
+
+
 def test_a_server_that_is_away_ends_with_1_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
