@@ -52,7 +52,8 @@ def canonical(value: Scalar, encoding: Encoding = TEXT) -> str | None:
     Raises:
         BadValue: the value is not of this encoding, or has no bounded text.
     """
-    if value is None or value in ("", b""):
+    # Zero bits are sent as no bytes.
+    if value is None or (value in ("", b"") and encoding.name != "bits"):
         return None
     try:
         return ENCODINGS[encoding.name](value, encoding)
