@@ -17,12 +17,13 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from bench.avro import AvroTemplates
 from bench.generate import TRACK_FIELD, TRACKED, expected_offsets, produce
 from bench.latency import Latency, measure
 from consumer.config import trackers_from_list
 from consumer.postgres.migrate import migrate
 from consumer.postgres.trackers import apply_trackers
-from tests.services import KafkaService, PostgresService, open_kafka, open_postgres
+from tests.services import KafkaService, PostgresService, open_kafka, open_postgres, open_registry
 
 _PARTITIONS = 4
 
@@ -39,7 +40,8 @@ def main() -> None:
         bench.fill()
         rounds = [bench.round(number) for number in range(options.rounds)]
         latency = None if options.no_latency else bench.latency(options.latency_seconds)
-    _show(rounds, latency, options)
+        avro = bench.avro(options.avro_records) if options.avro_records else None
+    _show(rounds, latency, avro, options)
 
 
 def _options() -> argparse.Namespace:
@@ -48,6 +50,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--latency-seconds", type=float, default=10.0)
     parser.add_argument("--no-latency", action="store_true")
+    parser.add_argument("--avro-records", type=int, default=100_000, help="0 leaves Avro out")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     return parser.parse_args()
 
@@ -72,20 +75,31 @@ class _Bench:
         self._postgres.drop_database(dsn)
         return {"raw": raw, "job": job, "ratio": job["rate"] / raw["rate"]}
 
+    def avro(self, records: int) -> dict[str, Any]:
+        """The job on the same stream in Avro, beside the client's limit on it."""
+        with closing(open_registry()) as registry:
+            produce(self._servers, "bench-avro", records, _PARTITIONS, templates=AvroTemplates(registry))
+            self._expected = expected_offsets(records, _PARTITIONS)
+            raw = _run("bench.raw", self._servers, "bench-avro", str(records))
+            dsn = self._postgres.create_database()
+            job = _run("bench.job", str(self._config(dsn, "bench-avro", "bench-avro-reached", registry.confluent_api)))
+            self._check_rows(dsn)
+        return {"raw": raw, "job": job}
+
     def latency(self, seconds: float) -> Latency:
         """At 1,000 records a second, each a milestone."""
         topics = ("bench-latency", "bench-latency-reached")
         config = self._config(self._postgres.create_database(), *topics)
         return measure(self._servers, config, topics, 1_000, seconds)
 
-    def _config(self, dsn: str, input_topic: str, output_topic: str) -> Path:
+    def _config(self, dsn: str, input_topic: str, output_topic: str, registry: str = "") -> Path:
         trackers = [{"document_type": name, "track_field": TRACK_FIELD} for name in TRACKED]
         migrate(dsn)
         apply_trackers(dsn, trackers_from_list(trackers, "bench"))
         path = self._folder / f"{output_topic}.yaml"
         content = {
             "kafka": {"bootstrap.servers": self._servers, "group.id": output_topic},
-            "input": {"topic": input_topic, "create_topics": True},
+            "input": {"topic": input_topic, "create_topics": True, "registry": {"url": registry} if registry else {}},
             "output": {"topic": output_topic, "dead_letter_topic": f"{output_topic}.dead-letter"},
             "postgres": {"dsn": dsn},
             "metrics": {"enabled": False},
@@ -107,7 +121,9 @@ def _run(module: str, *arguments: str) -> dict[str, Any]:
     return result
 
 
-def _show(rounds: list[dict[str, Any]], latency: Latency | None, options: argparse.Namespace) -> None:
+def _show(
+    rounds: list[dict[str, Any]], latency: Latency | None, avro: dict[str, Any] | None, options: argparse.Namespace
+) -> None:
     facts = {
         "records": options.records,
         "rounds": options.rounds,
@@ -119,6 +135,10 @@ def _show(rounds: list[dict[str, Any]], latency: Latency | None, options: argpar
         "job_stage_s": rounds[-1]["job"]["stages"],
         "latency_p50_ms": None if latency is None else latency.p50_ms,
         "latency_p99_ms": None if latency is None else latency.p99_ms,
+        "avro_records": options.avro_records,
+        "avro_raw_records_per_s": None if avro is None else round(avro["raw"]["rate"]),
+        "avro_job_records_per_s": None if avro is None else round(avro["job"]["rate"]),
+        "avro_stage_s": None if avro is None else avro["job"]["stages"],
     }
     if options.json:
         print(json.dumps(facts))

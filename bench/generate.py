@@ -144,12 +144,13 @@ def produce(
     records: int = 1_000_000,
     partitions: int = 4,
     share: float = MILESTONE_SHARE,
+    templates: Templates | None = None,
 ) -> Expected:
     """Create `topic` and fill it; raises KafkaException when it exists already or a record is refused."""
+    templates = templates or Templates()
     create_topic(bootstrap_servers, topic, partitions)
     failed: list[KafkaError] = []
     producer = _producer(bootstrap_servers, failed, linger_ms=50)
-    templates = Templates()
     milestones, next_offsets = 0, [0] * partitions
     for change in changes(records, partitions, share):
         value = templates.value(change, _STARTED_AT_MS + change.number)
