@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from consumer import metrics
@@ -11,6 +11,7 @@ from consumer.batch import Topics as Outputs
 from consumer.config import Settings
 from consumer.core.dead_letters import Payload
 from consumer.core.events import Decoded
+from consumer.core.inputs import Inputs
 from consumer.core.letters import NotedLetter, Selection, is_of_document
 from consumer.core.records import Batch, Partition
 from consumer.core.trackers import Rules, Trackers
@@ -55,7 +56,7 @@ def prepare(settings: Settings, topics: Topics) -> list[str]:
             {"retention.ms": str(settings.output.dead_letter_retention_ms), "max.message.bytes": "120000000"},
         ),
     ]
-    return topics.ensure(settings.input.topic, outputs, create=settings.input.create_topics)
+    return topics.ensure(settings.inputs, outputs, create=settings.input.create_topics)
 
 
 def topics_of(settings: Settings, *, ids: bool = True) -> Topics:
@@ -73,13 +74,27 @@ def until_end_targets(settings: Settings, topics: Topics) -> dict[Partition, int
     """The ends of all partitions now, without those that never held a record.
 
     Raises:
-        Fatal: the input topic does not exist.
+        Fatal: an input topic does not exist, or none matches the pattern.
     """
-    count = topics.partitions().get(settings.input.topic)
-    if count is None:
-        raise Fatal(f"topic {settings.input.topic} does not exist; create it, or set input.create_topics: true")
-    ends = topics.ends([Partition(settings.input.topic, number) for number in range(count)])
+    counts = topics.partitions()
+    names = input_topics(settings.inputs, counts)
+    ends = topics.ends([Partition(name, number) for name in names for number in range(counts[name])])
     return {key: end.high for key, end in ends.items() if end.high > end.low}
+
+
+def input_topics(inputs: Inputs, present: Collection[str]) -> list[str]:
+    """The topics to read, of those that the cluster has.
+
+    Raises:
+        Fatal: one does not exist, or none matches the pattern.
+    """
+    found = inputs.among(present)
+    missing = [name for name in inputs.names if name not in found]
+    if missing:
+        raise Fatal(f"topic {missing[0]} does not exist; create it, or set input.create_topics: true")
+    if not found:
+        raise Fatal(f"no topic matches input.pattern {inputs.pattern!r}; correct it, or create the topics first")
+    return found
 
 
 def trackers_in_force(settings: Settings) -> Trackers:
@@ -136,7 +151,7 @@ def worker_for(
         if registry is not None:
             closing.callback(registry.close)
         tracking = Tracking(trackers, settings.document_types(), _decoders(settings, registry))
-        source = Source(settings.kafka, settings.input.topic)
+        source = Source(settings.kafka, settings.inputs)
         closing.callback(source.close)
 
         ids = TransactionalIds(f"{settings.group}-{settings.processing.instance}", lambda: store.slot)
@@ -145,7 +160,7 @@ def worker_for(
         parts = (source, topics, store, publisher.fence)
         outputs = Outputs(settings.output.topic, settings.dead_letter_topic)
         names = (outputs.reached, outputs.dead_letter)
-        assignment = Assignment(settings.input.topic, names, settings.group, parts, allow_gap=allow_gap)
+        assignment = Assignment(settings.inputs, names, settings.group, parts, allow_gap=allow_gap)
         yield Worker(source, assignment, (tracking, store, publisher, outputs), _limits(settings), targets, progress)
 
 
