@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
+import structlog
+
 from consumer import metrics
 from consumer.assignment import Assignment
 from consumer.batch import Topics as Outputs
@@ -33,6 +35,8 @@ from consumer.redriving import Redrive, Report, Terms, payloads_of
 from consumer.tracking import Tracking
 from consumer.worker import Limits, Worker
 
+log = structlog.get_logger(__name__)
+
 
 class _TimedDecoder:
     """Observes decoding as a stage of its own."""
@@ -56,7 +60,10 @@ def prepare(settings: Settings, topics: Topics) -> list[str]:
             {"retention.ms": str(settings.output.dead_letter_retention_ms), "max.message.bytes": "120000000"},
         ),
     ]
-    return topics.ensure(settings.inputs, outputs, create=settings.input.create_topics)
+    made = topics.ensure(settings.inputs, outputs, create=settings.input.create_topics)
+    if settings.inputs.pattern is not None and not settings.inputs.among(topics.partitions()):
+        log.warning("no topic matches input.pattern yet, waiting for one", pattern=settings.inputs.pattern)
+    return made
 
 
 def topics_of(settings: Settings, *, ids: bool = True) -> Topics:

@@ -90,7 +90,8 @@ class Assignment:
 
     def check_topics(self, assigned: Iterable[str]) -> None:
         """A stop if a topic is not the one that was read until now, or if one that config.yaml names is gone."""
-        self._existing({*self._inputs.names, *assigned})
+        # Those read until now, too: of a topic that was deleted, Kafka may have taken the partitions away before.
+        self._existing({*self._inputs.names, *assigned, *self._topic_ids})
 
     def ask_topics(self, topics: Set[str]) -> Callable[[], None]:
         """Asks for the ids of a batch's topics, right after its records were consumed; to be checked when it is stored.
