@@ -132,7 +132,10 @@ class Assignment:
         ids = self._checked(self._topics.ask_topic_ids(topics)())
         self._gone -= ids.keys()
         for topic in sorted((topics & self._topic_ids.keys()) - ids.keys() - self._gone):
-            log.warning("an input topic was deleted; what was not read of it is lost", topic=topic)
+            log.warning(
+                "an input topic was deleted: what was not read of it is lost, what was not announced stays so",
+                topic=topic,
+            )
             self._gone.add(topic)
         return ids
 

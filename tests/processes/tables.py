@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import psycopg
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import NewPartitions  # type: ignore[attr-defined]
+from confluent_kafka import KafkaException, TopicPartition
 
 from consumer.core.records import Partition
 from tests.processes.readings import ends
@@ -54,12 +53,6 @@ class TableTopics(Deployment):
             producer.produce(topic, change.value, change.key, change.partition(widths[topic]), headers=change.headers)
         assert producer.flush(60) == 0
 
-    def add_partitions_to(self, document_type: str, count: int) -> None:
-        """Until the topic of a type has this many."""
-        topic = self.topic_of(document_type)
-        self.admin.create_partitions([NewPartitions(topic, count)])[topic].result(10.0)
-        self.wait(lambda: len(ends(self.kafka.bootstrap_servers, topic)) == count, f"{count} partitions of {topic}")
-
     def positions(self) -> dict[Partition, int]:
         """The watermark `stored` of every partition that has one."""
         with psycopg.connect(self.dsn) as connection:
@@ -79,15 +72,23 @@ class TableTopics(Deployment):
         stored = self.positions()
         if any(stored.get(key, 0) < end for key, end in goal.items()):
             return False
-        answers = self.reader().committed([TopicPartition(*key) for key in goal], timeout=5.0)
-        return all(answer.offset >= goal[Partition(answer.topic, answer.partition)] or
-                   not goal[Partition(answer.topic, answer.partition)] for answer in answers)  # fmt: skip
+        try:
+            answers = self.reader().committed([TopicPartition(*key) for key in goal], timeout=5.0)
+        except KafkaException:
+            return False
+        # Where there is nothing to read, nothing is committed.
+        return all(max(answer.offset, 0) >= goal[Partition(answer.topic, answer.partition)] for answer in answers)
 
     def wait_for_sharing(self, members: int, partitions: int) -> None:
         """Until so many members share so many partitions of all topics, and each of them has some."""
 
         def shared() -> bool:
-            answer = self.admin.describe_consumer_groups([self.group], request_timeout=10.0)[self.group].result(10.0)
+            try:
+                answer = self.admin.describe_consumer_groups([self.group], request_timeout=10.0)[self.group].result(
+                    10.0
+                )
+            except KafkaException:
+                return False  # The group's coordinator begins.
             held = [len(member.assignment.topic_partitions) for member in answer.members]
             return len(held) == members and all(held) and sum(held) == partitions
 

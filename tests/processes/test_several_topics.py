@@ -36,12 +36,15 @@ def test_two_workers_share_the_topics_of_all_tables_and_a_kill_between_the_commi
         tables.read_pattern()
     read = TRACKED if said == "list" else _TABLES
     tables.feed_tables(stream[:1_000])
-    killed = tables.start(fault="stored:4:kill")
     tables.start()
+    tables.wait_until_tables_are_published(*read)
+    killed = tables.start(fault="stored:4:kill")
+    tables.wait_for_sharing(2, 2 * len(read))
+    # Half of these are the second worker's, in batches of 50 at most: it comes to its fourth.
+    tables.feed_tables(stream[1_000:])
     assert killed.ended() == -9, killed.log
     tables.start()
     tables.wait_for_sharing(2, 2 * len(read))
-    tables.feed_tables(stream[1_000:])
     tables.wait_until_tables_are_published(*read)
     tables.drain()
     tables.assert_exactly(milestones(stream))
@@ -181,8 +184,52 @@ def test_partitions_added_to_one_topic_wait_for_what_came_before_them_in_it(tabl
     tables.start()
     tables.start()
     tables.wait(lambda: sum(tables.positions().values()) > 100, "some are stored")
-    tables.add_partitions_to("Task", 4)
+    tables.add_partitions(4, tables.topic_of("Task"))
     tables.feed_tables(stream[2_000:])
     tables.wait_until_tables_are_published(*_TABLES)
     tables.drain()
     tables.assert_exactly(milestones(stream))
+
+
+def test_a_topic_deleted_while_it_is_read_harms_no_other(tables: TableTopics) -> None:
+    stream = changes(4_000)
+    tables.create_topics(2, *_TABLES)
+    tables.read_pattern()
+    tables.feed_tables(stream)
+    worker = tables.start()
+    tables.wait(lambda: sum(tables.positions().values()) > 500, "some are stored")
+    tables.kafka.delete_topic(tables.topic_of("Issue"))
+    tables.wait_until_tables_are_published("Sales Order", "Task", UNTRACKED)
+    assert worker.is_running
+    tables.drain()
+    rows = tables.rows()
+    others = [row for row in rows if row.reached.reference_type != "Issue"]
+    assert_rows(others, milestones(change for change in stream if change.document_type != "Issue"))
+    assert {row.reached for row in rows} <= set(milestones(stream))
+    announced = [event for event in tables.events() if event.reached.reference_type != "Issue"]
+    assert_announced(announced, others)
+
+
+def test_a_deployment_goes_from_one_topic_to_a_list_and_on_to_another_group(tables: TableTopics) -> None:
+    stream = changes(900)
+    tables.create_topics(2, *_TABLES)
+    tables.feed_tables(stream[:500])
+    tables.config["input"]["topic"] = tables.topic_of("Task")
+    tables.finish()
+    tables.assert_exactly(milestones(stream[:500], ("Task",)))
+
+    del tables.config["input"]["topic"]
+    tables.read_list(*TRACKED)
+    tables.feed_tables(stream[500:700])
+    tables.finish()
+    tables.assert_exactly(milestones(stream[:700]))
+
+    tables.config["kafka"]["group.id"] = f"{tables.topic}-another"
+    tables.feed_tables(stream[700:])
+    assert tables.start("--until-end").ended() == 1
+    tables.take_over(*map(tables.topic_of, TRACKED))
+    tables.finish()
+    # Of the last batch of each partition the new group cannot know that it was published.
+    assert_rows(tables.rows(), milestones(stream))
+    first = {event.id: event for event in reversed(tables.events())}
+    assert {event.reached for event in first.values()} == set(milestones(stream))

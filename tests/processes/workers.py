@@ -230,21 +230,23 @@ class Deployment:
 
         self.wait(all_at_work, f"{count} members share the partitions")
 
-    def add_partitions(self, count: int) -> None:
-        """Until the input topic has this many, each with a leader."""
-        self.admin.create_partitions([NewPartitions(self.topic, count)])[self.topic].result(10.0)
+    def add_partitions(self, count: int, topic: str = "") -> None:
+        """Until the input topic, or another one, has this many, each with a leader."""
+        named = topic or self.topic
+        self.admin.create_partitions([NewPartitions(named, count)])[named].result(10.0)
 
         def all_lead() -> bool:
             try:
-                return len(ends(self.kafka.bootstrap_servers, self.topic)) == count
+                return len(ends(self.kafka.bootstrap_servers, named)) == count
             except KafkaException:
                 return False
 
         self.wait(all_lead, f"{count} partitions")
 
-    def take_over(self, topic: str = "") -> None:
-        """`milestones take-over --execute`, of the input topic unless another is named."""
-        command = [sys.executable, "-m", "consumer", "take-over", "--topic", topic or self.topic, "--execute"]
+    def take_over(self, *topics: str) -> None:
+        """`milestones take-over --execute`, of the input topic unless others are named."""
+        named = [word for topic in topics or (self.topic,) for word in ("--topic", topic)]
+        command = [sys.executable, "-m", "consumer", "take-over", *named, "--execute"]
         subprocess.run([*command, "--config", str(self.write_config())], cwd=ROOT, check=True, capture_output=True)
 
     def drain(self) -> None:
