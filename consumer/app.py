@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+
+import structlog
 
 from consumer import metrics
 from consumer.assignment import Assignment
@@ -11,6 +13,7 @@ from consumer.batch import Topics as Outputs
 from consumer.config import Settings
 from consumer.core.dead_letters import Payload
 from consumer.core.events import Decoded
+from consumer.core.inputs import Inputs
 from consumer.core.letters import NotedLetter, Selection, is_of_document
 from consumer.core.records import Batch, Partition
 from consumer.core.trackers import Rules, Trackers
@@ -31,6 +34,8 @@ from consumer.postgres.trackers import Plan, apply_trackers, current_trackers
 from consumer.redriving import Redrive, Report, Terms, payloads_of
 from consumer.tracking import Tracking
 from consumer.worker import Limits, Worker
+
+log = structlog.get_logger(__name__)
 
 
 class _TimedDecoder:
@@ -55,7 +60,10 @@ def prepare(settings: Settings, topics: Topics) -> list[str]:
             {"retention.ms": str(settings.output.dead_letter_retention_ms), "max.message.bytes": "120000000"},
         ),
     ]
-    return topics.ensure(settings.input.topic, outputs, create=settings.input.create_topics)
+    made = topics.ensure(settings.inputs, outputs, create=settings.input.create_topics)
+    if settings.inputs.pattern is not None and not settings.inputs.among(topics.partitions()):
+        log.warning("no topic matches input.pattern yet, waiting for one", pattern=settings.inputs.pattern)
+    return made
 
 
 def topics_of(settings: Settings, *, ids: bool = True) -> Topics:
@@ -73,13 +81,27 @@ def until_end_targets(settings: Settings, topics: Topics) -> dict[Partition, int
     """The ends of all partitions now, without those that never held a record.
 
     Raises:
-        Fatal: the input topic does not exist.
+        Fatal: an input topic does not exist, or none matches the pattern.
     """
-    count = topics.partitions().get(settings.input.topic)
-    if count is None:
-        raise Fatal(f"topic {settings.input.topic} does not exist; create it, or set input.create_topics: true")
-    ends = topics.ends([Partition(settings.input.topic, number) for number in range(count)])
+    counts = topics.partitions()
+    names = input_topics(settings.inputs, counts)
+    ends = topics.ends([Partition(name, number) for name in names for number in range(counts[name])])
     return {key: end.high for key, end in ends.items() if end.high > end.low}
+
+
+def input_topics(inputs: Inputs, present: Collection[str]) -> list[str]:
+    """The topics to read, of those that the cluster has.
+
+    Raises:
+        Fatal: one does not exist, or none matches the pattern.
+    """
+    found = inputs.among(present)
+    missing = [name for name in inputs.names if name not in found]
+    if missing:
+        raise Fatal(f"topic {missing[0]} does not exist; create it, or set input.create_topics: true")
+    if not found:
+        raise Fatal(f"no topic matches input.pattern {inputs.pattern!r}; correct it, or create the topics first")
+    return found
 
 
 def trackers_in_force(settings: Settings) -> Trackers:
@@ -136,7 +158,7 @@ def worker_for(
         if registry is not None:
             closing.callback(registry.close)
         tracking = Tracking(trackers, settings.document_types(), _decoders(settings, registry))
-        source = Source(settings.kafka, settings.input.topic)
+        source = Source(settings.kafka, settings.inputs)
         closing.callback(source.close)
 
         ids = TransactionalIds(f"{settings.group}-{settings.processing.instance}", lambda: store.slot)
@@ -145,7 +167,7 @@ def worker_for(
         parts = (source, topics, store, publisher.fence)
         outputs = Outputs(settings.output.topic, settings.dead_letter_topic)
         names = (outputs.reached, outputs.dead_letter)
-        assignment = Assignment(settings.input.topic, names, settings.group, parts, allow_gap=allow_gap)
+        assignment = Assignment(settings.inputs, names, settings.group, parts, allow_gap=allow_gap)
         yield Worker(source, assignment, (tracking, store, publisher, outputs), _limits(settings), targets, progress)
 
 

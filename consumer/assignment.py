@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from typing import Protocol
 
+import structlog
+
+from consumer.core.inputs import Inputs
 from consumer.core.positions import LogEnds, Owner, Start, StoredPosition, start_of
 from consumer.core.records import Partition, Span
-from consumer.errors import Fatal, PublishDown
+from consumer.errors import Fatal, PublishDown, Transient
+
+log = structlog.get_logger(__name__)
 
 
 class Source(Protocol):
@@ -23,16 +28,15 @@ class Topics(Protocol):
     """What is asked of the cluster."""
 
     def partitions(self) -> dict[str, int]: ...
-    def topic_id(self, topic: str) -> str: ...
-    def ask_topic_id(self, topic: str) -> Callable[[], str]: ...
+    def ask_topic_ids(self, topics: Collection[str]) -> Callable[[], dict[str, str | None]]: ...
     def ends(self, partitions: Sequence[Partition]) -> dict[Partition, LogEnds]: ...
 
 
 class Positions(Protocol):
     """What is asked of PostgreSQL."""
 
-    def positions(self, topic: str, partitions: Sequence[int]) -> dict[int, StoredPosition]: ...
-    def last_slots(self, topic: str, partitions: Sequence[int]) -> set[int]: ...
+    def positions(self, partitions: Sequence[Partition]) -> dict[Partition, StoredPosition]: ...
+    def last_slots(self, partitions: Sequence[Partition]) -> set[int]: ...
     def create_positions(self, spans: Sequence[Span]) -> None: ...
 
 
@@ -44,23 +48,25 @@ class Assignment:
     """Starts the partitions that wait.
 
     Partitions that were added to a topic whose others are read already stay paused until those reach the ends they
-    had then: keys move to new partitions, and a document's earlier changes come first.
+    had then: keys move to new partitions, and a document's earlier changes come first. A topic of which nothing is
+    stored has no such others: it begins with all its partitions.
     """
 
     def __init__(
         self,
-        topic: str,
+        inputs: Inputs,
         outputs: Sequence[str],
         group: str,
         parts: tuple[Source, Topics, Positions, Fence],
         *,
         allow_gap: bool,
     ) -> None:
-        self._topic, self._outputs, self._group = topic, outputs, group
+        self._inputs, self._outputs, self._group = inputs, outputs, group
         self._source, self._topics, self._store, self._fence = parts
         self._allow_gap = allow_gap
-        self._topic_id = ""
-        self._ends_before: dict[Partition, LogEnds] | None = None
+        self._topic_ids: dict[str, str] = {}
+        self._gone: set[str] = set()
+        self._ends_before: dict[str, dict[Partition, LogEnds]] = {}
 
     def start_waiting(self) -> None:
         """Starts what can be started.
@@ -69,41 +75,37 @@ class Assignment:
             Transient: Kafka or PostgreSQL did not answer; ask again later.
             Fatal: going on would skip or mix up records.
         """
-        waiting = sorted(self._source.waiting)
-        if not waiting:
+        ids = self._existing({key.topic for key in self._source.waiting})
+        if not ids:
             return
-        owner = Owner(self._topic, self.check_topic(), self._group)
-        rows = self._rows(owner)
-        ready = [key for key in waiting if key.partition in rows]
-        fresh = [key for key in waiting if key.partition not in rows]
-        if not fresh:
-            self._ends_before = None
-        elif self._others_caught_up(rows):
-            self._store.create_positions([s.span for s in self._starts(owner, fresh, {})])
-            ready = waiting
-        for start in self._starts(owner, ready, self._store.positions(self._topic, [key.partition for key in ready])):
+        owners = {topic: Owner(topic, topic_id, self._group) for topic, topic_id in ids.items()}
+        everything = self._all_partitions(owners)
+        rows = self._rows(owners, everything)
+        # A broker that has not heard yet of a new partition, or topic, will have within a moment.
+        waiting = sorted(self._source.waiting & set(everything))
+        begun = self._begin({key for key in waiting if key not in rows}, owners, rows)
+        ready = [key for key in waiting if key in rows or key in begun]
+        for start in self._starts(owners, ready, self._store.positions(ready)):
             self._source.start(start)
 
-    def check_topic(self) -> str:
-        """The topic's id; a stop if it is not the one that was read until now."""
-        return self._checked(self._topics.topic_id(self._topic))
+    def check_topics(self, assigned: Iterable[str]) -> None:
+        """A stop if a topic is not the one that was read until now, or if one that config.yaml names is gone."""
+        # Those read until now, too: of a topic that was deleted, Kafka may have taken the partitions away before.
+        self._existing({*self._inputs.names, *assigned, *self._topic_ids})
 
-    def ask_topic(self) -> Callable[[], object]:
-        """Asks for the topic's id, right after records were consumed; the answer is checked when they are stored.
+    def ask_topics(self, topics: Set[str]) -> Callable[[], None]:
+        """Asks for the ids of a batch's topics, right after its records were consumed; to be checked when it is stored.
 
-        If it is still the same then, the records cannot be those of a topic that was made anew.
+        If they are still the same then, the records cannot be those of a topic that was made anew.
         """
-        answer = self._topics.ask_topic_id(self._topic)
-        return lambda: self._checked(answer())
+        answer = self._topics.ask_topic_ids(topics)
 
-    def _checked(self, topic_id: str) -> str:
-        if self._topic_id and topic_id != self._topic_id:
-            raise Fatal(
-                f"{self._topic}: the topic was deleted and made again (id {topic_id}, before {self._topic_id}); "
-                f"to follow the new one from its beginning run `milestones take-over --topic {self._topic}`"
-            )
-        self._topic_id = topic_id
-        return topic_id
+        def check() -> None:
+            gone = topics - self._checked(answer()).keys()
+            if gone:
+                raise Transient(f"{', '.join(sorted(gone))}: the topic was deleted")
+
+        return check
 
     def reached(self, ends: Mapping[Partition, int]) -> bool:
         """Whether both watermarks of partitions that others may read have reached these ends.
@@ -111,47 +113,79 @@ class Assignment:
         Raises:
             Transient: Kafka or PostgreSQL did not answer.
         """
+        if self._inputs.pattern is not None and ends:
+            there = self._topics.partitions()
+            ends = {key: end for key, end in ends.items() if key.topic in there}
         if not ends:
             return True
-        rows = self._store.positions(self._topic, [key.partition for key in ends])
-        if any(key.partition not in rows or rows[key.partition].next_offset < end for key, end in ends.items()):
+        rows = self._store.positions(list(ends))
+        if any(key not in rows or rows[key].next_offset < end for key, end in ends.items()):
             return False
         for key, offset in self._source.committed(list(ends)).items():
-            published = rows[key.partition].published_offset if offset is None else offset
+            published = rows[key].published_offset if offset is None else offset
             if published < ends[key]:
                 return False
         return True
 
-    def all_partitions(self) -> list[Partition]:
-        """Every partition of the topic, whoever reads it.
+    def _existing(self, topics: Set[str]) -> dict[str, str]:
+        """Those of these topics that exist, with their ids. One that a pattern found may go, which is told once."""
+        ids = self._checked(self._topics.ask_topic_ids(topics)())
+        self._gone -= ids.keys()
+        for topic in sorted((topics & self._topic_ids.keys()) - ids.keys() - self._gone):
+            log.warning(
+                "an input topic was deleted: what was not read of it is lost, what was not announced stays so",
+                topic=topic,
+            )
+            self._gone.add(topic)
+        return ids
+
+    def _checked(self, answer: Mapping[str, str | None]) -> dict[str, str]:
+        for topic, topic_id in answer.items():
+            known = self._topic_ids.get(topic, topic_id)
+            if topic_id is None and self._inputs.pattern is None:
+                raise Fatal(
+                    f"topic {topic} does not exist any more: restore it, or make it anew and run `milestones take-over`"
+                )
+            if topic_id is not None and topic_id != known:
+                raise Fatal(
+                    f"{topic}: the topic was deleted and made again (id {topic_id}, before {known}); "
+                    f"to follow the new one from its beginning run `milestones take-over --topic {topic}`"
+                )
+        ids = {topic: topic_id for topic, topic_id in answer.items() if topic_id is not None}
+        self._topic_ids |= ids
+        return ids
+
+    def _all_partitions(self, topics: Iterable[str]) -> list[Partition]:
+        """Every partition of these topics, whoever reads it.
 
         Raises:
             Fatal: a topic that is published to does not exist any more.
         """
-        topics = self._topics.partitions()
-        missing = [name for name in self._outputs if name not in topics]
+        counts = self._topics.partitions()
+        missing = [name for name in self._outputs if name not in counts]
         if missing:
             names = ", ".join(missing)
             raise Fatal(f"missing topics: {names}; create them, or set input.create_topics: true and start again")
-        count = topics.get(self._topic, 0)
-        return [Partition(self._topic, number) for number in range(count)]
+        return [Partition(topic, number) for topic in topics for number in range(counts.get(topic, 0))]
 
-    def _rows(self, owner: Owner) -> dict[int, StoredPosition]:
-        """All stored positions of the topic. On the first run they are made for all its partitions at once."""
-        everything = self.all_partitions()
-        numbers = [key.partition for key in everything]
-        rows = self._store.positions(self._topic, numbers)
-        if not rows:
-            self._store.create_positions([start.span for start in self._starts(owner, everything, {})])
-            rows = self._store.positions(self._topic, numbers)
+    def _rows(self, owners: Mapping[str, Owner], everything: Sequence[Partition]) -> dict[Partition, StoredPosition]:
+        """All stored positions of these topics. On a topic's first run they are made for all its partitions at once."""
+        rows = self._store.positions(everything)
+        known = {key.topic for key in rows}
+        first = [key for key in everything if key.topic not in known]
+        if first:
+            self._store.create_positions([start.span for start in self._starts(owners, first, {})])
+            rows |= self._store.positions(first)
         return rows
 
-    def _starts(self, owner: Owner, keys: Sequence[Partition], rows: Mapping[int, StoredPosition]) -> list[Start]:
+    def _starts(
+        self, owners: Mapping[str, Owner], keys: Sequence[Partition], rows: Mapping[Partition, StoredPosition]
+    ) -> list[Start]:
         if not keys:
             return []
         committed, ends = self._committed(keys), self._topics.ends(keys)
         return [
-            start_of(owner, k.partition, rows.get(k.partition), committed[k], ends[k], allow_gap=self._allow_gap)
+            start_of(owners[k.topic], k.partition, rows.get(k), committed[k], ends[k], allow_gap=self._allow_gap)
             for k in keys
         ]
 
@@ -160,14 +194,25 @@ class Assignment:
         try:
             return self._source.committed(keys)
         except PublishDown:
-            self._fence(self._store.last_slots(self._topic, [key.partition for key in keys]))
+            self._fence(self._store.last_slots(keys))
             return self._source.committed(keys)
 
-    def _others_caught_up(self, rows: Mapping[int, StoredPosition]) -> bool:
-        if self._ends_before is None:
-            self._ends_before = self._topics.ends([Partition(self._topic, number) for number in rows])
+    def _begin(
+        self, fresh: set[Partition], owners: Mapping[str, Owner], rows: Mapping[Partition, StoredPosition]
+    ) -> set[Partition]:
+        """Makes positions of partitions that were added to topics whose others have caught up; returns those."""
+        topics = {key.topic for key in fresh}
+        self._ends_before = {topic: ends for topic, ends in self._ends_before.items() if topic in topics}
+        ready = {topic for topic in topics if self._others_caught_up(topic, rows)}
+        begun = {key for key in fresh if key.topic in ready}
+        if begun:
+            self._store.create_positions([start.span for start in self._starts(owners, sorted(begun), {})])
+        for topic in ready:
+            del self._ends_before[topic]
+        return begun
+
+    def _others_caught_up(self, topic: str, rows: Mapping[Partition, StoredPosition]) -> bool:
+        if topic not in self._ends_before:
+            self._ends_before[topic] = self._topics.ends([key for key in rows if key.topic == topic])
         # Published, too: events of one document stay in order though its key moved.
-        if not self.reached({key: ends.high for key, ends in self._ends_before.items()}):
-            return False
-        self._ends_before = None
-        return True
+        return self.reached({key: ends.high for key, ends in self._ends_before[topic].items()})

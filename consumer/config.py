@@ -6,10 +6,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from consumer.config_file import Document, Location, read_yaml
+from consumer.config_topics import check_topics
+from consumer.core.inputs import RESERVED, Inputs, checked_names, checked_pattern
 from consumer.core.trackers import DocumentType, Tracker, check_together, tracker_from
 from consumer.core.values import ENCODINGS, UNAVAILABLE, Encoding
 from consumer.errors import ConfigError
@@ -29,6 +31,8 @@ class InputSection(Section):
     """Where change events come from."""
 
     topic: str = Field("document-changes", min_length=1, description="The topic of change events.")
+    topics: tuple[str, ...] | None = Field(None, min_length=1, description="Several topics, instead of `topic`.")
+    pattern: str | None = Field(None, min_length=1, description="Matches whole names of topics, instead of `topic`.")
     create_topics: bool = Field(False, description="Create missing topics at start instead of stopping.")
     event_id_headers: tuple[str, ...] = Field(
         ("ce_id", "event-id"), description="Headers that identify a change whose source block does not."
@@ -49,12 +53,20 @@ class InputSection(Section):
             raise ValueError("url is missing, or does not begin with http:// or https://")
         return value
 
+    @field_validator("topic", "topics", "pattern")
+    @classmethod
+    def _possible(cls, value: str | tuple[str, ...] | None, info: ValidationInfo) -> str | tuple[str, ...] | None:
+        if info.field_name == "pattern" and isinstance(value, str):
+            return checked_pattern(value)
+        checked_names((value,) if isinstance(value, str) else value or ())
+        return value
+
 
 class OutputSection(Section):
     """Where milestones are announced."""
 
     topic: str = Field("milestone-reached", min_length=1, description="The topic of milestone events.")
-    dead_letter_topic: str | None = Field(None, description="Default: the input topic with `.dead-letter` behind it.")
+    dead_letter_topic: str | None = Field(None, description="Default: `input.topic` with `.dead-letter` behind it.")
     guarantee: Literal["exactly_once", "at_least_once"] = Field("exactly_once", description="Of events; rows are once.")
     retention_ms: int = Field(30 * DAY_MS, ge=-1, description="Of the milestone topic, if it is created; -1 keeps all.")
     dead_letter_retention_ms: int = Field(90 * DAY_MS, ge=-1, description="Of the dead-letter topic, if it is created.")
@@ -159,6 +171,14 @@ class Settings(BaseSettings):
         """Where records go that cannot be evaluated."""
         return self.output.dead_letter_topic or f"{self.input.topic}.dead-letter"
 
+    @property
+    def inputs(self) -> Inputs:
+        """The topics to read. With several, `input.topic` is its default and names the dead-letter topic only."""
+        own = (self.output.topic, self.dead_letter_topic, *RESERVED)
+        if self.input.pattern is not None:
+            return Inputs((), self.input.pattern, own)
+        return Inputs(self.input.topics or (self.input.topic,), None, own)
+
     def document_types(self) -> dict[str, DocumentType]:
         """The `documents` section as the core has it."""
         return {
@@ -213,7 +233,7 @@ def load(path: Path) -> Settings:
     except ValidationError as error:
         raise ConfigError("\n".join(_explained(document, detail) for detail in error.errors())) from error
     _check_kafka(document, settings)
-    _check_topics(document, settings)
+    check_topics(document, settings.input, settings.inputs, (settings.output.topic, settings.dead_letter_topic))
     settings.tracker_list()
     return settings
 
@@ -251,13 +271,6 @@ def _check_kafka(document: Document, settings: Settings) -> None:
             raise ConfigError(f"{document.place(('kafka', key))}: is missing, and has no default")
 
 
-def _check_topics(document: Document, settings: Settings) -> None:
-    names = [settings.input.topic, settings.output.topic, settings.dead_letter_topic]
-    if len(set(names)) < len(names):
-        where = document.place(("output", "topic"))
-        raise ConfigError(f"{where}: input, output and dead-letter topic must differ: this program never reads its own")
-
-
 _SECRET_WORDS = ("password", "secret", "token", "sasl.jaas", "key.pem", "private", "user.info")
 
 
@@ -276,4 +289,6 @@ def effective(settings: Settings) -> dict[str, Any]:
     }
     content["postgres"]["dsn"] = masked_dsn(settings.dsn)
     content["output"]["dead_letter_topic"] = settings.dead_letter_topic
+    if settings.input.topics is not None or settings.input.pattern is not None:
+        content["input"]["topic"] = None
     return content

@@ -45,6 +45,8 @@ class Source(Protocol):
     @property
     def waiting(self) -> set[Partition]: ...
     @property
+    def assigned(self) -> set[Partition]: ...
+    @property
     def spans(self) -> Mapping[Partition, Span]: ...
     @property
     def is_member(self) -> bool: ...
@@ -129,13 +131,13 @@ class Worker:
             self._failures = 0
         if now >= self._check_at_s:
             self._check_at_s = now + _TOPIC_CHECK_S
-            self._assignment.check_topic()
+            self._assignment.check_topics({key.topic for key in self._source.assigned})
         with metrics.timed("consume"):
             batch = self._source.poll(self._batch_records, self._limits.bytes, self._limits.poll_timeout_s)
         if batch is not None:
             fault_point("polled")
-            topic_is_the_same = self._assignment.ask_topic()
-            self._hand_over(read_batch(batch, self._force), topic_is_the_same)
+            topics_are_the_same = self._assignment.ask_topics({key.topic for key in batch.spans})
+            self._hand_over(read_batch(batch, self._force), topics_are_the_same)
         self._observe(now)
 
     def _hand_over(self, read: Read, check: Callable[[], object]) -> None:

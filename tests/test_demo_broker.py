@@ -9,6 +9,7 @@ from contextlib import closing
 import pytest
 from confluent_kafka import TopicPartition
 
+from consumer.core.inputs import Inputs
 from consumer.core.positions import Owner, start_of
 from consumer.core.records import Partition
 from consumer.demo.broker import Broker, partitions_of
@@ -94,7 +95,7 @@ def test_targets_are_counted_by_the_partitions_that_the_broker_has(broker: Broke
 def test_offsets_noted_by_the_publishing_thread_are_committed_while_partitions_are_given_away(broker: Broker) -> None:
     kafka = {"bootstrap.servers": broker.address, "group.id": GROUP, "log_level": 0}
     topics = topics_of(broker)
-    source = Source(kafka, TOPIC)
+    source = Source(kafka, Inputs((TOPIC,)))
     publishing = threading.Event()
 
     def publish() -> None:

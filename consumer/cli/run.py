@@ -131,17 +131,18 @@ def _stop_on_signals(worker: Worker) -> None:
 
 
 def take_over_command(
-    topic: Annotated[str, typer.Option(help="The input topic whose positions are to be moved.")],
+    topic: Annotated[list[str], typer.Option(help="The input topic whose positions are to be moved; may be repeated.")],
     config: ConfigOption = DEFAULT_CONFIG,
     execute: Annotated[bool, typer.Option("--execute", help="Do it; without this only say what.")] = False,
 ) -> None:
     """Let this database follow another consumer group, or a topic that was deleted and made again."""
     settings = load(config)
-    topic_id = topics_of(settings).topic_id(topic)
-    moved = take_over(settings.dsn, topic, topic_id, settings.group, dry_run=not execute)
-    verb = "moved" if execute else "would move"
-    console.print(f"{verb} {len(moved)} positions of {topic} to group {settings.group}, topic id {topic_id}")
-    for line in moved:
-        console.print(f"  {line}", highlight=False)
+    topics = topics_of(settings)
+    for name, topic_id in [(name, topics.topic_id(name)) for name in topic]:
+        moved = take_over(settings.dsn, name, topic_id, settings.group, dry_run=not execute)
+        verb = "moved" if execute else "would move"
+        console.print(f"{verb} {len(moved)} positions of {name} to group {settings.group}, topic id {topic_id}")
+        for line in moved:
+            console.print(f"  {line}", highlight=False)
     if not execute:
         console.print("nothing was changed; stop all workers, then say --execute")

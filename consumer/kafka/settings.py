@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from confluent_kafka import KafkaException
 
+from consumer.core.inputs import Inputs
 from consumer.errors import ConfigError
 
 OWNED = frozenset(
@@ -102,6 +103,9 @@ _PRODUCER: Mapping[str, object] = {
 }
 
 
+_LOOK_FOR_TOPICS_MS = 30_000
+"""How often new topics are looked for: with a pattern, the client asks for all topics of the cluster each time."""
+
 Client = TypeVar("Client")
 
 
@@ -138,6 +142,15 @@ def consumer_settings(user: Mapping[str, object]) -> dict[str, object]:
         "enable.partition.eof": True,
     }
     return {**_COMMON, **_CONSUMER, **own, **owned}
+
+
+def input_settings(user: Mapping[str, object], inputs: Inputs) -> dict[str, object]:
+    """For the consumer of one worker that reads these topics."""
+    if inputs.pattern is None:
+        return consumer_settings(user)
+    settings = consumer_settings({"topic.metadata.refresh.interval.ms": _LOOK_FOR_TOPICS_MS, **user})
+    said = [str(user["topic.blacklist"])] if user.get("topic.blacklist") else []
+    return {**settings, "topic.blacklist": ",".join([*said, *inputs.never])}
 
 
 def producer_settings(user: Mapping[str, object], transactional_id: str | None) -> dict[str, object]:

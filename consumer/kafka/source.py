@@ -10,13 +10,14 @@ from typing import cast
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 from msgspec.structs import replace
 
+from consumer.core.inputs import Inputs
 from consumer.core.positions import Start, check_proof
-from consumer.core.records import Batch, Partition, Record, Span, fingerprint, offset_of
-from consumer.errors import Fatal, PublishDown, Transient
+from consumer.core.records import Batch, Partition, Record, Span, fingerprint, offset_of, partition_of
+from consumer.errors import ConfigError, Fatal, PublishDown, Transient
 from consumer.kafka.consumer_errors import READ_AGAIN, STOP
 from consumer.kafka.offsets import GroupOffsets
 from consumer.kafka.reading import Reading
-from consumer.kafka.settings import consumer_settings, made
+from consumer.kafka.settings import input_settings, made
 
 _CHUNK = 2_000
 _QUIET_S = 0.5
@@ -30,8 +31,7 @@ class Source:
     given away; it must not raise either.
     """
 
-    def __init__(self, kafka: Mapping[str, object], topic: str) -> None:
-        self._topic = topic
+    def __init__(self, kafka: Mapping[str, object], inputs: Inputs) -> None:
         self._reading: dict[Partition, Reading] = {}
         # For each record: a plain tuple finds a Partition, and is made in a fraction of the time.
         self._reading_at = cast("Callable[[object], Reading | None]", self._reading.get)
@@ -41,9 +41,20 @@ class Source:
         self._revoked = False
         self.before_revoke: Callable[[], None] = _nothing
         self._last_record_s = 0.0
-        self._consumer = made(Consumer, {**consumer_settings(kafka), "error_cb": self._on_error})
+        self._consumer = made(Consumer, {**input_settings(kafka, inputs), "error_cb": self._on_error})
         self._offsets = GroupOffsets(self._consumer)
-        self._consumer.subscribe([topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+        self._subscribe(inputs)
+
+    def _subscribe(self, inputs: Inputs) -> None:
+        calls = {"on_assign": self._on_assign, "on_revoke": self._on_revoke, "on_lost": self._on_lost}
+        try:
+            self._consumer.subscribe(inputs.subscription, **calls)
+        except KafkaException as error:
+            if inputs.pattern is None:
+                raise
+            raise ConfigError(
+                f"input.pattern: Kafka's client takes {inputs.pattern!r} for no POSIX extended regular expression"
+            ) from error
 
     @property
     def assigned(self) -> set[Partition]:
@@ -194,7 +205,7 @@ class Source:
                 break
             messages = self._consumer.consume(min(_CHUNK, max_records - len(records)), 0)
         # Callbacks ran inside consume: what was taken before a partition was revoked is dropped.
-        return [r for r in records if _key(r) in self._reading] if self._revoked else records
+        return [r for r in records if partition_of(r) in self._reading] if self._revoked else records
 
     def _take(self, message: Message, records: list[Record]) -> None:
         reading = self._reading_at((message.topic(), message.partition()))
@@ -226,9 +237,12 @@ class Source:
         if error is None:
             return
         if error.code() == KafkaError._PARTITION_EOF:
-            reading = self._reading.get(_key(message))
+            reading = self._reading.get(partition_of(message))
             if reading is not None:
                 reading.end = offset_of(message)
+            return
+        if error.code() not in STOP and message.topic() and not self._reads(message.topic()):
+            # A pattern that matches nothing yet, or a topic that was deleted: nothing comes after it.
             return
         self._notice(error)
         if error.code() in STOP:
@@ -236,6 +250,9 @@ class Source:
         elif not self._read_again:
             # Whatever it is, what comes after it must not be taken for what comes next.
             self._read_again = error.str()
+
+    def _reads(self, topic: str | None) -> bool:
+        return any(key.topic == topic for key in self._reading)
 
     def _spans(self) -> dict[Partition, Span]:
         spans = {key: reading.taken() for key, reading in self._reading.items()}
@@ -276,10 +293,6 @@ class Source:
 
 def _nothing() -> None:
     """Until a worker has something in flight."""
-
-
-def _key(record: Record) -> Partition:
-    return Partition(record.topic() or "", record.partition() or 0)
 
 
 def _keys(partitions: Iterable[TopicPartition]) -> set[Partition]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
@@ -13,9 +13,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
+from consumer.core.inputs import Inputs
 from consumer.core.positions import LogEnds
 from consumer.core.records import Partition
-from consumer.errors import Fatal, PublishDown
+from consumer.errors import Fatal, PublishDown, Transient
 from consumer.kafka.settings import client_settings, made
 
 _TIMEOUT_S = 10.0
@@ -29,11 +30,11 @@ class NewTopicPlan:
 
     Args:
         config: topic settings, such as retention.ms.
-        partitions: None takes the input topic's number.
+        partitions: None takes the largest number that an input topic has.
     """
 
-    def __init__(self, name: str, config: Mapping[str, str], partitions: int | None = None) -> None:
-        self.name, self.config, self.partitions = name, config, partitions
+    def __init__(self, name: str, config: Mapping[str, str] | None = None, partitions: int | None = None) -> None:
+        self.name, self.config, self.partitions = name, config or {}, partitions
 
 
 class Topics:
@@ -58,17 +59,27 @@ class Topics:
         Raises:
             Fatal: the topic does not exist, or may not be described.
         """
-        return self.ask_topic_id(topic)()
+        topic_id = self.ask_topic_ids([topic])()[topic]
+        if topic_id is None:
+            raise Fatal(f"topic {topic} does not exist; check its name, or make it")
+        return topic_id
 
-    def ask_topic_id(self, topic: str) -> Callable[[], str]:
-        """Asks now; what comes back waits for the answer, and raises as `topic_id` does."""
-        if not self._ids:
-            return lambda: f"name:{topic}"
-        answer = self._admin.describe_topics(TopicCollection([topic]), request_timeout=_TIMEOUT_S)[topic]
-        return lambda: _topic_id(topic, answer)
+    def ask_topic_ids(self, topics: Collection[str]) -> Callable[[], dict[str, str | None]]:
+        """Asks for the ids of topics, in one request; what comes back waits for the answer.
+
+        An id is None where there is no such topic. The answer raises Fatal where one may not be described.
+        """
+        if not self._ids or not topics:
+            return lambda: {topic: f"name:{topic}" for topic in topics}
+        answers = self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=_TIMEOUT_S)
+        return lambda: {topic: _topic_id(topic, answer) for topic, answer in answers.items()}
 
     def ends(self, partitions: Iterable[Partition]) -> dict[Partition, LogEnds]:
-        """The first offset and the end of each partition."""
+        """The first offset and the end of each partition.
+
+        Raises:
+            Transient: a topic was deleted just now, or no broker answers.
+        """
         keys = list(partitions)
         low, high = self._offsets(keys, _EARLIEST), self._offsets(keys, _LATEST)
         return {key: LogEnds(low[key], high[key]) for key in keys}
@@ -99,8 +110,8 @@ class Topics:
         answers = self._admin.list_offsets(asked, request_timeout=_TIMEOUT_S)
         return {Partition(place.topic, place.partition): _offset(answer) for place, answer in answers.items()}
 
-    def ensure(self, input_topic: str, others: Sequence[NewTopicPlan], *, create: bool) -> list[str]:
-        """Makes the topics that are missing, or names them.
+    def ensure(self, inputs: Inputs, others: Sequence[NewTopicPlan], *, create: bool) -> list[str]:
+        """Makes the topics that are missing, or names them; the inputs only where they have names.
 
         Returns:
             Those that were made.
@@ -109,16 +120,18 @@ class Topics:
             Fatal: a topic is missing and may not, or could not, be made.
         """
         present = self.partitions()
-        plans = [NewTopicPlan(input_topic, {}, None), *others]
-        missing = [plan for plan in plans if plan.name not in present]
+        missing = [plan for plan in (*map(NewTopicPlan, inputs.names), *others) if plan.name not in present]
         if missing and not create:
             names = ", ".join(plan.name for plan in missing)
             raise Fatal(f"missing topics: {names}; create them, or set input.create_topics: true in config.yaml")
-        width = present.get(input_topic)
+        made_inputs = [plan for plan in missing if plan.name in inputs.names]
+        for plan in made_inputs:
+            self._create(plan, None)
+        present = self.partitions() if made_inputs else present
+        widest = max((present[name] for name in inputs.among(present)), default=None)
         for plan in missing:
-            self._create(plan, width)
-            if plan.name == input_topic:
-                width = self.partitions().get(input_topic)
+            if plan not in made_inputs:
+                self._create(plan, widest)
         return [plan.name for plan in missing]
 
     def _create(self, plan: NewTopicPlan, partitions: int | None) -> None:
@@ -131,19 +144,23 @@ class Topics:
                 raise Fatal(f"topic {plan.name} could not be created: {refused}") from refused
 
 
-def _topic_id(topic: str, answer: Future[Any]) -> str:
+def _topic_id(topic: str, answer: Future[Any]) -> str | None:
     try:
         return str(_asked(lambda: answer.result(_TIMEOUT_S)).topic_id)
     except _Refused as refused:
         if refused.code == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            raise Fatal(
-                f"topic {topic} does not exist any more: restore it, or make it anew and run `milestones take-over`"
-            ) from refused
+            return None
         raise Fatal(f"topic {topic} cannot be described: {refused}; allow DESCRIBE on it") from refused
 
 
 def _offset(answer: Future[Any]) -> int:
-    return int(_asked(lambda: answer.result(_TIMEOUT_S)).offset)
+    try:
+        return int(_asked(lambda: answer.result(_TIMEOUT_S)).offset)
+    except _Refused as refused:
+        if refused.code in _GONE:
+            # Its id is asked for first, and next time that tells what is to be done.
+            raise Transient(f"a topic was deleted just now: {refused}") from refused
+        raise
 
 
 class _Refused(Fatal):
@@ -154,6 +171,7 @@ class _Refused(Fatal):
         self.code = error.code()
 
 
+_GONE = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
 _UNANSWERED = frozenset(
     {
         KafkaError._TRANSPORT,

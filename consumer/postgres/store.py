@@ -82,20 +82,16 @@ class Store:
             self._connection.close()
             self._connection = None
 
-    def positions(self, topic: str, partitions: Sequence[int]) -> dict[int, StoredPosition]:
+    def positions(self, partitions: Sequence[Partition]) -> dict[Partition, StoredPosition]:
         """The stored positions of those partitions that have one."""
         with self._statement() as connection:
-            rows: list[Any] = connection.execute(
-                _SQL["read_positions"], {"topic": topic, "partitions": array(list(partitions))}
-            ).fetchall()
-        return {row[0]: _position(row) for row in rows}
+            rows: list[Any] = connection.execute(_SQL["read_positions"], _partitions(partitions)).fetchall()
+        return {Partition(*row[:2]): _position(row[2:]) for row in rows}
 
-    def last_slots(self, topic: str, partitions: Sequence[int]) -> set[int]:
+    def last_slots(self, partitions: Sequence[Partition]) -> set[int]:
         """The slots of the workers that stored these partitions last."""
         with self._statement() as connection:
-            rows: list[Any] = connection.execute(
-                _SQL["last_slots"], {"topic": topic, "partitions": array(list(partitions))}
-            ).fetchall()
+            rows: list[Any] = connection.execute(_SQL["last_slots"], _partitions(partitions)).fetchall()
         return {row[0] for row in rows}
 
     def create_positions(self, spans: Sequence[Span]) -> None:
@@ -193,8 +189,13 @@ def _take_slot(connection: Connection, group: str, preferred: int) -> int:
     raise StoreDown(f"all {_SLOTS} slots of group {group} are taken")
 
 
+def _partitions(partitions: Sequence[Partition]) -> dict[str, object]:
+    topics, numbers = [key.topic for key in partitions], [key.partition for key in partitions]
+    return {"topics": array(topics), "partitions": array(numbers)}
+
+
 def _position(row: Any) -> StoredPosition:
-    _, topic_id, group, next_offset, published_offset, offset, timestamp, hash_ = row
+    topic_id, group, next_offset, published_offset, offset, timestamp, hash_ = row
     last = None if offset is None else LastRecord(offset, timestamp, hash_)
     return StoredPosition(topic_id, group, next_offset, published_offset, last)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from consumer.errors import ConfigError
 from consumer.postgres.connection import connect, translated
+from consumer.postgres.positions import stored_positions
 from consumer.postgres.statements import statements
-
-_SQL = statements("store.sql")
 
 
 def take_over(dsn: str, topic: str, topic_id: str, group: str, *, dry_run: bool) -> list[str]:
@@ -18,12 +17,16 @@ def take_over(dsn: str, topic: str, topic_id: str, group: str, *, dry_run: bool)
     Raises:
         ConfigError: this database never read that topic.
     """
-    with connect(dsn) as connection, translated():
-        rows = connection.execute(_SQL["positions_of_topic"], {"topic": topic}).fetchall()
-        if not rows:
-            raise ConfigError(f"this database has no positions of topic {topic!r}; check --topic and postgres.dsn")
-        if not dry_run:
+    rows = stored_positions(dsn, topic)
+    if not rows:
+        raise ConfigError(f"this database has no positions of topic {topic!r}; check --topic and postgres.dsn")
+    if not dry_run:
+        with connect(dsn) as connection, translated():
             connection.execute(
-                _SQL["take_over_positions"], {"topic": topic, "topic_id": topic_id, "consumer_group": group}
+                statements("store.sql")["take_over_positions"],
+                {"topic": topic, "topic_id": topic_id, "consumer_group": group},
             )
-        return [f"partition {row[0]}: group {row[1]}, topic id {row[2]}, stored {row[3]}" for row in rows]
+    return [
+        f"partition {row.partition}: group {row.consumer_group}, topic id {row.topic_id}, stored {row.next_offset}"
+        for row in rows
+    ]

@@ -2,15 +2,16 @@
 
 -- name: read_positions
 -- Both watermarks' PostgreSQL side, for partitions just assigned.
-select partition, topic_id, consumer_group, next_offset, published_offset, last_offset, last_timestamp, last_hash
+select topic, partition, topic_id, consumer_group, next_offset, published_offset, last_offset, last_timestamp, last_hash
 from stream_position
-where topic = %(topic)s and partition = any(%(partitions)s::integer[]);
+join unnest(%(topics)s::text[], %(partitions)s::integer[]) as assigned (topic, partition) using (topic, partition);
 
 -- name: last_slots
 -- Who stored these partitions last.
 select distinct slot
 from stream_position
-where topic = %(topic)s and partition = any(%(partitions)s::integer[]) and slot is not null;
+join unnest(%(topics)s::text[], %(partitions)s::integer[]) as assigned (topic, partition) using (topic, partition)
+where slot is not null;
 
 -- name: create_positions
 -- A partition seen for the first time. Somebody else may have been here first: then theirs counts.
@@ -210,8 +211,9 @@ set topic_id = %(topic_id)s, consumer_group = %(consumer_group)s,
 where topic = %(topic)s
 returning partition;
 
--- name: positions_of_topic
-select partition, consumer_group, topic_id, next_offset, published_offset, updated_at
+-- name: positions_of_topics
+-- Of all topics where none are named.
+select topic, partition, consumer_group, topic_id, next_offset, published_offset, updated_at
 from stream_position
-where topic = %(topic)s
-order by partition;
+where cardinality(%(topics)s::text[]) = 0 or topic = any(%(topics)s::text[])
+order by topic, partition;

@@ -23,7 +23,7 @@ from tests.services import KafkaService
 from tests.services.service import wait_until
 
 SESSION_TIMEOUT_MS: Final = 3_000
-_ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[2]
 _DEADLINE_S: Final = 60.0
 
 
@@ -36,7 +36,7 @@ class WorkerProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "consumer", "run", *arguments],
                 env={**os.environ, "PYTHONFAULTHANDLER": "1", **environment},
-                cwd=_ROOT,
+                cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -151,10 +151,11 @@ class Deployment:
         """A worker; `fault` as in `consumer/faults.py`."""
         log = self.folder / f"worker-{len(self._workers)}.log"
         environment = {"MILESTONES_FAULT": fault}
-        self._workers.append(WorkerProcess(["--config", str(self._write_config()), *arguments], environment, log))
+        self._workers.append(WorkerProcess(["--config", str(self.write_config()), *arguments], environment, log))
         return self._workers[-1]
 
-    def _write_config(self) -> Path:
+    def write_config(self) -> Path:
+        """The configuration as it is now, as a file."""
         path = self.folder / f"config-{len(self._workers)}.yaml"
         path.write_text(yaml.safe_dump(self.config), encoding="utf-8")
         return path
@@ -193,15 +194,19 @@ class Deployment:
 
     def published(self) -> dict[int, int]:
         """The watermark `published` by partition; nothing is known of it while the group's coordinator begins."""
-        if self._reader is None:
-            settings = {"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": self.group, "log_level": 0}
-            self._reader = Consumer(settings)
         places = [TopicPartition(self.topic, number) for number in ends(self.kafka.bootstrap_servers, self.topic)]
         try:
-            answers = self._reader.committed(places, timeout=5.0)
+            answers = self.reader().committed(places, timeout=5.0)
         except KafkaException:
             return {}
         return {place.partition: place.offset for place in answers if place.offset >= 0}
+
+    def reader(self) -> Consumer:
+        """Tells the group's committed offsets, as a consumer of it reads them."""
+        if self._reader is None:
+            settings = {"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": self.group, "log_level": 0}
+            self._reader = Consumer(settings)
+        return self._reader
 
     def rewind_published(self, offsets: Mapping[int, int]) -> None:
         """What kafka-consumer-groups.sh --reset-offsets does; needs an empty group."""
@@ -225,22 +230,24 @@ class Deployment:
 
         self.wait(all_at_work, f"{count} members share the partitions")
 
-    def add_partitions(self, count: int) -> None:
-        """Until the input topic has this many, each with a leader."""
-        self.admin.create_partitions([NewPartitions(self.topic, count)])[self.topic].result(10.0)
+    def add_partitions(self, count: int, topic: str = "") -> None:
+        """Until the input topic, or another one, has this many, each with a leader."""
+        named = topic or self.topic
+        self.admin.create_partitions([NewPartitions(named, count)])[named].result(10.0)
 
         def all_lead() -> bool:
             try:
-                return len(ends(self.kafka.bootstrap_servers, self.topic)) == count
+                return len(ends(self.kafka.bootstrap_servers, named)) == count
             except KafkaException:
                 return False
 
         self.wait(all_lead, f"{count} partitions")
 
-    def take_over(self) -> None:
-        """`milestones take-over --execute`."""
-        command = [sys.executable, "-m", "consumer", "take-over", "--topic", self.topic, "--execute"]
-        subprocess.run([*command, "--config", str(self._write_config())], cwd=_ROOT, check=True, capture_output=True)
+    def take_over(self, *topics: str) -> None:
+        """`milestones take-over --execute`, of the input topic unless others are named."""
+        named = [word for topic in topics or (self.topic,) for word in ("--topic", topic)]
+        command = [sys.executable, "-m", "consumer", "take-over", *named, "--execute"]
+        subprocess.run([*command, "--config", str(self.write_config())], cwd=ROOT, check=True, capture_output=True)
 
     def drain(self) -> None:
         """SIGTERM to all that run; each ends well."""

@@ -59,9 +59,9 @@ class MemoryStore:
     def connect(self) -> None:
         """Memory is always there."""
 
-    def positions(self, topic: str, partitions: Sequence[int]) -> dict[int, StoredPosition]:
+    def positions(self, partitions: Sequence[Partition]) -> dict[Partition, StoredPosition]:
         held = self._database.tables.positions
-        return {n: held[Partition(topic, n)] for n in partitions if Partition(topic, n) in held}
+        return {key: held[key] for key in partitions if key in held}
 
     def create_positions(self, spans: Sequence[Span]) -> None:
         for s in spans:

@@ -72,26 +72,34 @@ def test_positions_are_made_once_and_whoever_made_them_first_counts(world: World
     first, second = world.store(), world.store("other")
     first.create_positions([span(5, stored=5, published=3)])
     second.create_positions([span(9, stored=9, published=9), span(1, stored=1, published=0, partition=1)])
-    assert first.positions(TOPIC, [0, 1, 2]) == {
-        0: StoredPosition(TOPIC_ID, "milestones", 5, 3, None),
-        1: StoredPosition(TOPIC_ID, "other", 1, 0, None),
+    assert first.positions([ZERO, ONE, Partition(TOPIC, 2), Partition("another topic", 0)]) == {
+        ZERO: StoredPosition(TOPIC_ID, "milestones", 5, 3, None),
+        ONE: StoredPosition(TOPIC_ID, "other", 1, 0, None),
     }
-    assert first.positions("another topic", [0]) == {}
+
+
+def test_positions_are_told_apart_by_topic(store: WholeStore) -> None:
+    other = Partition("another-topic", 0)
+    store.create_positions([Span(other.topic, "another-id", 0, 4, 4, 4)])
+    stored(store, span(6))
+    assert {key: row.next_offset for key, row in store.positions([other, ZERO, ONE]).items()} == {
+        other: 4, ZERO: 6, ONE: 0,
+    }  # fmt: skip
 
 
 def test_a_transaction_moves_stored_and_remembers_what_is_confirmed_and_the_last_record(store: WholeStore) -> None:
     last = LastRecord(6, AT_MS, -42)
     stored(store, span(7, published=0, last=last))
-    assert store.positions(TOPIC, [0])[0] == StoredPosition(TOPIC_ID, "milestones", 7, 0, last)
+    assert store.positions([ZERO])[ZERO] == StoredPosition(TOPIC_ID, "milestones", 7, 0, last)
     stored(store, msgspec.structs.replace(span(9, stored=7, published=9), confirmed=7))
-    assert store.positions(TOPIC, [0])[0] == StoredPosition(TOPIC_ID, "milestones", 9, 7, last)
+    assert store.positions([ZERO])[ZERO] == StoredPosition(TOPIC_ID, "milestones", 9, 7, last)
 
 
 def test_a_last_record_below_stored_proves_nothing_new(store: WholeStore) -> None:
     last = LastRecord(6, AT_MS, -42)
     stored(store, span(7, last=last))
     stored(store, span(9, stored=7, last=LastRecord(5, 1, 1)))
-    assert store.positions(TOPIC, [0])[0].last == last
+    assert store.positions([ZERO])[ZERO].last == last
 
 
 def test_who_comes_second_is_superseded_and_leaves_nothing(world: World, store: WholeStore) -> None:
@@ -99,7 +107,7 @@ def test_who_comes_second_is_superseded_and_leaves_nothing(world: World, store: 
     stored(store, span(5), reached(1))
     with pytest.raises(Superseded):
         stored(zombie, span(4), reached(2))
-    assert store.positions(TOPIC, [0])[0].next_offset == 5
+    assert store.positions([ZERO])[ZERO].next_offset == 5
     assert verdicts(store, span(5, stored=5)) == ([reached(1)], [])
 
 
@@ -108,7 +116,7 @@ def test_if_one_partition_was_taken_nothing_of_the_others_is_stored(store: Whole
     both = {ZERO: span(3), ONE: span(8, partition=1)}
     with pytest.raises(Superseded), store.transaction(both) as tx:
         tx.record(evaluation(reached(1)), [])
-    assert store.positions(TOPIC, [0])[0].next_offset == 0
+    assert store.positions([ZERO])[ZERO].next_offset == 0
     stored(store, span(3), reached(1))
 
 
@@ -171,7 +179,7 @@ def test_milestones_that_are_in_the_table_are_named_and_nothing_is_stored(store:
     with pytest.raises(AlreadyRecorded) as caught:
         stored(store, span(4, stored=2), reached(1), reached(3))
     assert caught.value.ids == {reached(1).id}
-    assert store.positions(TOPIC, [0])[0].next_offset == 2
+    assert store.positions([ZERO])[ZERO].next_offset == 2
     stored(store, span(4, stored=2), reached(3))
     assert verdicts(store, span(4, stored=4))[0] == [reached(1), reached(3)]
 

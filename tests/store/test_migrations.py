@@ -28,7 +28,7 @@ def change(dsn: str, statement: str) -> None:
 def open_store(dsn: str) -> None:
     """What `milestones run` does first."""
     with closing(Store(dsn, "milestones", 30.0)) as store:
-        store.positions("t", [0])
+        store.positions([])
 
 
 def test_versions_follow_each_other_from_1() -> None:

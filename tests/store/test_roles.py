@@ -244,4 +244,4 @@ def test_a_reader_does_not_see_dead_letters(ready: str) -> None:
 def test_a_user_without_rights_is_told_what_to_grant(ready: str) -> None:
     store = Store(as_user(ready, "reader"), "milestones", 30.0)
     with closing(store), pytest.raises(Fatal, match="grant milestones_consumer to this user"):
-        store.positions(TOPIC, [0])
+        store.positions([Partition(TOPIC, 0)])

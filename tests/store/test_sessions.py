@@ -70,8 +70,8 @@ def test_a_worker_whose_session_ended_takes_its_own_slot_again(migrated: str, op
             " where application_name = 'milestones' and datname = current_database()"
         )
     with pytest.raises(StoreDown):
-        second.positions(TOPIC, [0])
-    assert second.positions(TOPIC, [0]) == {}
+        second.positions([ZERO])
+    assert second.positions([ZERO]) == {}
     assert second.slot == 1
     assert open_store().slot == 0
 
@@ -92,7 +92,7 @@ def test_who_is_frozen_inside_its_store_transaction_is_ended_by_the_new_owner(op
 
     with pytest.raises(StoreDown, match="57P01"):
         thaw()
-    assert new_owner.positions(TOPIC, [0])[0].next_offset == 4
+    assert new_owner.positions([ZERO])[ZERO].next_offset == 4
     milestones, _ = new_owner.stored_verdicts({ZERO: Span(TOPIC, TOPIC_ID, 0, 4, 0, 4)})
     assert milestones == [reached(2)]
 
@@ -154,7 +154,7 @@ def test_positions_are_shown_as_they_are_stored(migrated: str, open_store: OpenS
     store = open_store()
     store.create_positions([Span(TOPIC, TOPIC_ID, number, 7, 3, 7) for number in (1, 0)])
     shown = stored_positions(migrated, TOPIC)
-    assert [one[:5] for one in shown] == [(n, "milestones", TOPIC_ID, 7, 3) for n in (0, 1)]
+    assert [one[:6] for one in shown] == [(TOPIC, n, "milestones", TOPIC_ID, 7, 3) for n in (0, 1)]
     assert stored_positions(migrated, "other") == []
 
 
@@ -164,10 +164,10 @@ def test_taking_over_a_group_keeps_the_offsets_and_another_topic_begins_anew(
     open_store().create_positions([Span(TOPIC, TOPIC_ID, 0, 7, 3, 7)])
     lines = take_over(migrated, TOPIC, TOPIC_ID, "new", dry_run=True)
     assert lines == ["partition 0: group milestones, topic id topic-id, stored 7"]
-    assert stored_positions(migrated, TOPIC)[0][:5] == (0, "milestones", TOPIC_ID, 7, 3)
+    assert stored_positions(migrated, TOPIC)[0][1:6] == (0, "milestones", TOPIC_ID, 7, 3)
     take_over(migrated, TOPIC, TOPIC_ID, "new", dry_run=False)
-    assert stored_positions(migrated, TOPIC)[0][:5] == (0, "new", TOPIC_ID, 7, 3)
+    assert stored_positions(migrated, TOPIC)[0][1:6] == (0, "new", TOPIC_ID, 7, 3)
     take_over(migrated, TOPIC, "another id", "new", dry_run=False)
-    assert stored_positions(migrated, TOPIC)[0][:5] == (0, "new", "another id", 0, 0)
+    assert stored_positions(migrated, TOPIC)[0][1:6] == (0, "new", "another id", 0, 0)
     with pytest.raises(ConfigError, match="no positions of topic 'other'"):
         take_over(migrated, "other", "id", "new", dry_run=False)

@@ -34,7 +34,7 @@ def test_a_batch_is_stored_published_and_counted(world: World) -> None:
     assert verdicts.skipped == {"tombstone": 1}
     assert [letter.error_class for letter in verdicts.dead_letters] == ["MalformedRecord"]
     assert world.kafka.committed == {Partition(TOPIC, 0): 5}
-    assert world.store.positions(TOPIC, [0])[0].next_offset == 5
+    assert world.store.positions([Partition(TOPIC, 0)])[Partition(TOPIC, 0)].next_offset == 5
 
 
 def test_a_crash_before_the_first_commit_leaves_nothing(world: World) -> None:

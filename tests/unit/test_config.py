@@ -108,7 +108,7 @@ def test_the_environment_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("metrix: {}\n", "config.yaml:6: metrix: unknown key; did you mean 'metrics'?"),
         ("metrics:\n  prot: 1\n", "config.yaml:7: metrics.prot: unknown key; did you mean 'port'?"),
         ("documents:\n  Task:\n    tabel: x\n", ":8: documents.Task.tabel: unknown key; did you mean 'table'?"),
-        ("input:\n  zzz: 1\n", "config.yaml:7: input.zzz: unknown key; known are topic, create_topics"),
+        ("input:\n  zzz: 1\n", "config.yaml:7: input.zzz: unknown key; known are topic, topics, pattern"),
         ("metrics:\n  port: many\n", "config.yaml:7: metrics.port: Input should be a valid integer"),
         ("metrics:\n  port: 70000\n", "config.yaml:7: metrics.port: Input should be less than or equal to 65535"),
         ("output:\n  guarantee: perhaps\n", "config.yaml:7: output.guarantee: Input should be 'exactly_once'"),

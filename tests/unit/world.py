@@ -76,7 +76,7 @@ class World:
         wanted: list[FakeRecord] = []
         for one in records:
             key = partition_of(one)
-            row = self.store.positions(TOPIC, [key.partition]).get(key.partition)
+            row = self.store.positions([key]).get(key)
             stored = 0 if row is None else row.next_offset
             published = self.kafka.committed.get(key, 0)
             if row is None:
