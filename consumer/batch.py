@@ -26,7 +26,7 @@ from consumer.core.events import Decoded
 from consumer.core.matching import Candidate, match, state_keys
 from consumer.core.milestones import Event, Milestone, announcement
 from consumer.core.records import Batch, DeadLetter
-from consumer.errors import AlreadyRecorded
+from consumer.errors import AlreadyRecorded, Transient
 from consumer.ports import Publisher, RulesInForce, Store
 
 
@@ -63,6 +63,18 @@ def read_batch(batch: Batch, force: RulesInForce) -> Read:
     return Read(batch, rules.revision, decoded, match(decoded.events, rules))
 
 
+def read_whole(batch: Batch, force: RulesInForce) -> Read:
+    """Reads once more what could be read before.
+
+    Raises:
+        Transient: a schema that was known is so no more.
+    """
+    read = read_batch(batch, force)
+    if read.decoded.held:
+        raise Transient(read.decoded.held_because)
+    return read
+
+
 def store_batch(read: Read, force: RulesInForce, store: Store) -> Verdicts:
     """Evaluates what was read and stores what it gives, all or nothing."""
     recorded: frozenset[str] = frozenset()
@@ -83,7 +95,7 @@ def _store(read: Read, force: RulesInForce, store: Store, recorded: frozenset[st
     with store.transaction(spans) as tx:  # compare-and-set first: a zombie stops here
         trackers = tx.trackers(read.revision)
         if trackers is not None and force.learn(*trackers):
-            read = read_batch(read.batch, force)
+            read = read_whole(read.batch, force)
         starts = force.starts(read.revision, spans)
         tx.record_revision_starts(read.revision, starts)
         candidates = read.candidates

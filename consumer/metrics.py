@@ -18,6 +18,9 @@ PUBLISHED = Counter("milestones_published_events", "Events published: milestones
 DEAD_LETTERS = Counter("milestones_dead_letters", "Records that could not be evaluated, by reason.", ["reason"])
 ABSENT = Counter("milestones_absent_columns", "Changes that lacked a tracked column.", ["document_type", "track_field"])
 RECOVERIES = Counter("milestones_recoveries", "Times the watermarks were read again, by cause.", ["cause"])
+SCHEMA_WAITS = Counter(
+    "milestones_schema_waits", "Times a partition waited a second for the schema of its next record."
+)
 STAGE = Histogram(
     "milestones_batch_stage_seconds",
     "Time a batch spent in a stage.",

@@ -16,7 +16,7 @@ import structlog
 
 from consumer import metrics
 from consumer.assignment import Assignment
-from consumer.batch import Read, Topics, Verdicts, publish_batch, read_batch, store_batch
+from consumer.batch import Read, Topics, Verdicts, publish_batch, read_batch, read_whole, store_batch
 from consumer.core.records import Batch, DeadLetter, Partition, Span
 from consumer.errors import Fatal, PublishDown, Refused, RefusedByDatabase, StoreDown, Transient
 from consumer.faults import fault_point
@@ -29,6 +29,7 @@ _TOPIC_CHECK_S = 5.0
 _POSITIONS_S = 1.0
 _LONGEST_PAUSE_S = 5.0
 _SMALLEST_BATCH = 100
+_COMPLAIN_S = 30.0
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -58,6 +59,7 @@ class Source(Protocol):
     def confirm(self, batch: Batch) -> None: ...
     def commit_published(self) -> None: ...
     def restart(self) -> None: ...
+    def hold(self, batch: Batch, held: Mapping[Partition, int]) -> Batch: ...
 
     before_revoke: Callable[[], None]
 
@@ -90,7 +92,7 @@ class Worker:
         self._publishing: Future[None] | None = None
         self._observed: set[Partition] = set()
         self._failures = self._fencings = 0
-        self._resume_at_s = self._check_at_s = self._observe_at_s = self._ask_at_s = 0.0
+        self._resume_at_s = self._check_at_s = self._observe_at_s = self._ask_at_s = self._complain_at_s = 0.0
         self.stopping = False
         source.before_revoke = self._settle
 
@@ -137,8 +139,22 @@ class Worker:
         if batch is not None:
             fault_point("polled")
             topics_are_the_same = self._assignment.ask_topics({key.topic for key in batch.spans})
-            self._hand_over(read_batch(batch, self._force), topics_are_the_same)
+            read = self._held_back(read_batch(batch, self._force))
+            if read.batch.spans:
+                self._hand_over(read, topics_are_the_same)
         self._observe(now)
+
+    def _held_back(self, read: Read) -> Read:
+        """Without the records whose schema cannot be had now: their partitions wait there, the others go on."""
+        held = read.decoded.held
+        if not held:
+            return read
+        metrics.SCHEMA_WAITS.inc(len(held))
+        if (now := time.monotonic()) >= self._complain_at_s:
+            self._complain_at_s = now + _COMPLAIN_S
+            places = [f"{key.topic}-{key.partition}" for key in held]
+            log.warning("partitions wait for a schema", partitions=places, reason=read.decoded.held_because)
+        return msgspec.structs.replace(read, batch=self._source.hold(read.batch, held))
 
     def _hand_over(self, read: Read, check: Callable[[], object]) -> None:
         """The batch before must be stored: if it failed, this one is dropped with it."""
@@ -194,13 +210,13 @@ class Worker:
         """One record whose rows PostgreSQL refuses must not hold up the others: halves, until it stands alone."""
         if len(batch.records) > 1:
             for half in batch.halves():
-                self._store_step(read_batch(half, self._force))
+                self._store_step(read_whole(half, self._force))
             return
         if not batch.records or batch.refused:
             raise Fatal(f"PostgreSQL refuses what is no record's fault: {error}") from error
         record = batch.records[0]
         letter = DeadLetter.of(RefusedByDatabase(str(error)), batch.origin(record), record.topic() or "")
-        self._store_step(read_batch(msgspec.structs.replace(batch, refused=(letter,)), self._force))
+        self._store_step(read_whole(msgspec.structs.replace(batch, refused=(letter,)), self._force))
 
     def _read_again(self, error: Transient) -> None:
         """Everything in memory is dropped; partitions wait, polling goes on, and both watermarks are read again."""

@@ -85,3 +85,4 @@ class Decoded(msgspec.Struct):
     """Tracked columns that a changed record did not have: (document type, field)."""
     held: Mapping[Partition, int] = {}
     """Where partitions wait for a schema: the offset of the first record that was not decoded."""
+    held_because: str = ""

@@ -146,6 +146,19 @@ class Batch(msgspec.Struct, frozen=True):
         }
         return Batch(first, spans, self.group), Batch(second, later, self.group)
 
+    def before(self, offsets: Mapping[Partition, int]) -> Batch:
+        """What comes before these offsets; a partition of which nothing does is left out."""
+        records = [r for r in self.records if (at := offsets.get(partition_of(r))) is None or offset_of(r) < at]
+        last = {partition_of(record): record for record in records}
+        spans = {
+            key: span
+            if key not in offsets
+            else msgspec.structs.replace(span, next_offset=next_offset_of(last[key]), last=fingerprint(last[key]))
+            for key, span in self.spans.items()
+            if key not in offsets or key in last
+        }
+        return msgspec.structs.replace(self, records=records, spans=spans)
+
     def unevaluated(self) -> Sequence[Record]:
         """The records at or above `stored`: those that have no verdict yet."""
         if self.refused:

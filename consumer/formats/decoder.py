@@ -50,6 +50,7 @@ class ChangeDecoder:
         poison: list[DeadLetter] = []
         kinds: list[str] = []
         held: dict[Partition, int] = {}
+        reason = ""
         absent: Counter[tuple[str, str]] = Counter()
         reading = Reading(self._keys, self._options.event_id_headers, absent)
         for record in batch.unevaluated():
@@ -60,14 +61,14 @@ class ChangeDecoder:
             except Poison as error:
                 poison.append(DeadLetter.of(error, batch.origin(record), record.topic() or ""))
                 continue
-            except SchemaPending:
-                held[partition_of(record)] = offset_of(record)
+            except SchemaPending as error:
+                held[partition_of(record)], reason = offset_of(record), str(error)
                 continue
             if isinstance(event, str):
                 kinds.append(event)
             else:
                 events.append(event)
-        return Decoded(events, poison, Counter(kinds), absent, held)
+        return Decoded(events, poison, Counter(kinds), absent, held, reason)
 
     def _event(self, record: Record, batch: Batch, reading: Reading) -> ChangeEvent | str:
         """The event, or the kind of record that makes none."""

@@ -13,11 +13,13 @@ from msgspec.structs import replace
 from consumer.core.inputs import Inputs
 from consumer.core.positions import Start, check_proof
 from consumer.core.records import Batch, Partition, Record, Span, fingerprint, offset_of, partition_of
-from consumer.errors import ConfigError, Fatal, PublishDown, Transient
+from consumer.errors import Fatal, PublishDown, Transient
 from consumer.kafka.consumer_errors import READ_AGAIN, STOP
+from consumer.kafka.holding import Holding, keys_of
 from consumer.kafka.offsets import GroupOffsets
 from consumer.kafka.reading import Reading
 from consumer.kafka.settings import input_settings, made
+from consumer.kafka.subscription import subscribe
 
 _CHUNK = 2_000
 _QUIET_S = 0.5
@@ -43,18 +45,8 @@ class Source:
         self._last_record_s = 0.0
         self._consumer = made(Consumer, {**input_settings(kafka, inputs), "error_cb": self._on_error})
         self._offsets = GroupOffsets(self._consumer)
-        self._subscribe(inputs)
-
-    def _subscribe(self, inputs: Inputs) -> None:
-        calls = {"on_assign": self._on_assign, "on_revoke": self._on_revoke, "on_lost": self._on_lost}
-        try:
-            self._consumer.subscribe(inputs.subscription, **calls)
-        except KafkaException as error:
-            if inputs.pattern is None:
-                raise
-            raise ConfigError(
-                f"input.pattern: Kafka's client takes {inputs.pattern!r} for no POSIX extended regular expression"
-            ) from error
+        self._holding = Holding(self._consumer)
+        subscribe(self._consumer, inputs, (self._on_assign, self._on_revoke, self._on_lost))
 
     @property
     def assigned(self) -> set[Partition]:
@@ -88,7 +80,7 @@ class Source:
             partition.offset = OFFSET_END
         consumer.incremental_assign(partitions)
         consumer.pause(partitions)
-        self.waiting |= _keys(partitions)
+        self.waiting |= keys_of(partitions)
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """What is in flight is committed, or has failed, before the partitions are given away."""
@@ -96,17 +88,18 @@ class Source:
         # What cannot be committed now is announced again by the next owner, which at_least_once allows.
         with suppress(PublishDown):
             self.commit_published()
-        self._forget(_keys(partitions))
+        self._forget(keys_of(partitions))
         consumer.incremental_unassign(partitions)
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._forget(_keys(partitions))
+        self._forget(keys_of(partitions))
         consumer.incremental_unassign(partitions)
 
     def _on_error(self, error: KafkaError) -> None:
         self._notice(error)
 
-    def _forget(self, keys: Iterable[Partition]) -> None:
+    def _forget(self, keys: set[Partition]) -> None:
+        self._holding.forget(keys)
         for key in keys:
             self._reading.pop(key, None)
             self.waiting.discard(key)
@@ -159,6 +152,7 @@ class Source:
         """All partitions wait again: what was read and not committed is read once more."""
         keys = set(self._reading)
         self._consumer.pause([TopicPartition(key.topic, key.partition) for key in keys])
+        self._holding.forget(keys)
         self._reading.clear()
         self.waiting |= keys
 
@@ -170,6 +164,7 @@ class Source:
             Fatal: Kafka will not let this member go on.
         """
         self.commit_published()
+        self._holding.resume()
         removed = self._removed()
         if removed:
             return Batch([], removed, self._consumer.consumer_group_metadata())
@@ -271,6 +266,16 @@ class Source:
             if reading.end > min(reading.span.stored, reading.span.published)
         }
 
+    def hold(self, batch: Batch, held: Mapping[Partition, int]) -> Batch:
+        """What of a batch comes before the offsets at which partitions have to wait; they are read again from there."""
+        for key, offset in held.items():
+            reading = self._reading.get(key)
+            if reading is not None:
+                # The end was seen behind what waits: it is not reached.
+                reading.end = 0
+                self._holding.hold(key, offset)
+        return batch.before(held)
+
     def advance(self, batch: Batch) -> None:
         """Moves both watermarks on: the batch is handed over. If it fails, `restart` takes them back."""
         for key, span in batch.spans.items():
@@ -293,7 +298,3 @@ class Source:
 
 def _nothing() -> None:
     """Until a worker has something in flight."""
-
-
-def _keys(partitions: Iterable[TopicPartition]) -> set[Partition]:
-    return {Partition(partition.topic, partition.partition) for partition in partitions}

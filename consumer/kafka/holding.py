@@ -1,0 +1,55 @@
+"""Partitions that wait at a record, paused, while the others go on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from consumer.core.records import Partition
+from consumer.errors import Transient
+
+_WAIT_S = 1.0
+
+
+def keys_of(partitions: Iterable[TopicPartition]) -> set[Partition]:
+    """Partitions as the client names them."""
+    return {Partition(partition.topic, partition.partition) for partition in partitions}
+
+
+class Holding:
+    """Which partitions of a consumer wait, and until when."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+        self._until_s: dict[Partition, float] = {}
+
+    def hold(self, key: Partition, offset: int) -> None:
+        """Lets a partition wait, and then go on at this offset again.
+
+        Raises:
+            Transient: the client cannot place it now.
+        """
+        place = TopicPartition(key.topic, key.partition, offset)
+        try:
+            # Assigned anew: what the client fetched beyond this record is dropped with the old assignment.
+            self._consumer.incremental_unassign([place])
+            self._consumer.incremental_assign([place])
+            self._consumer.pause([place])
+        except KafkaException as error:
+            raise Transient(f"{key.topic}-{key.partition} cannot be held yet: {error}") from error
+        self._until_s[key] = time.monotonic() + _WAIT_S
+
+    def resume(self) -> None:
+        """Lets go on what has waited long enough."""
+        now = time.monotonic()
+        due = [key for key, until_s in self._until_s.items() if now >= until_s]
+        if due:
+            self._consumer.resume([TopicPartition(key.topic, key.partition) for key in due])
+            self.forget(due)
+
+    def forget(self, keys: Iterable[Partition]) -> None:
+        """These are read from elsewhere, or by others."""
+        for key in keys:
+            self._until_s.pop(key, None)
