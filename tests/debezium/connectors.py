@@ -79,6 +79,8 @@ def avro_converter(registry: RegistryService, *, confluent: bool = False) -> Con
         if confluent:
             config[f"{side}.converter.apicurio.registry.headers.enabled"] = "false"
             config[f"{side}.converter.apicurio.registry.as-confluent"] = "true"
+            # What Confluent's API of this registry calls an id; the default, globalId, is unknown there.
+            config[f"{side}.converter.apicurio.registry.use-id"] = "contentId"
     return config
 
 

@@ -6,6 +6,7 @@ import json
 import urllib.error
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import quote
 
 from consumer.demo.captured import CapturedRecord
 from tests.services import RegistryService
@@ -37,6 +38,21 @@ def used_ids(records: Iterable[CapturedRecord], *, confluent: bool) -> set[tuple
     return ids
 
 
+def registered_ids(registry: RegistryService, name: str) -> set[tuple[str, int]]:
+    """The globalId of every schema that was registered for this connector's topics.
+
+    For CloudEvents: their ids stand in the bytes, also of data within an envelope, where only a decoder finds them.
+    """
+    found = registry.ask("/apis/registry/v2/search/artifacts?limit=1000")["artifacts"]
+    ids = {artifact["id"] for artifact in found if artifact["id"].startswith((f"{name}-", f"{name}."))}
+    versions = "/apis/registry/v2/groups/default/artifacts/{}/versions?limit=100"
+    return {
+        ("globalId", int(version["globalId"]))
+        for id_ in ids
+        for version in registry.ask(versions.format(quote(id_, safe="")))["versions"]
+    }
+
+
 def fetch_schemas(registry: RegistryService, ids: Iterable[tuple[str, int]]) -> Schemas:
     """The schema text of each id, by kind of id and number. Raises LookupError for an id that is not there."""
     schemas: Schemas = {}
@@ -48,6 +64,15 @@ def fetch_schemas(registry: RegistryService, ids: Iterable[tuple[str, int]]) -> 
                 raise LookupError(f"the registry has no schema of {kind} {number}: {error}") from error
         text = answer["schema"] if kind == _CONFLUENT else json.dumps(answer, ensure_ascii=False)
         schemas.setdefault(kind, {})[str(number)] = text
+    return schemas
+
+
+def merged(parts: Iterable[Schemas]) -> Schemas:
+    """All of them in one."""
+    schemas: Schemas = {}
+    for part in parts:
+        for kind, found in part.items():
+            schemas.setdefault(kind, {}).update(found)
     return schemas
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import psycopg
-from pymysql.cursors import Cursor
 
 from tests.debezium.connectors import Config, mariadb_connector, postgres_connector
 from tests.debezium.truth import Truth, mariadb_rows, postgres_rows
@@ -27,6 +27,10 @@ class Source(ABC):
         """Run SQL; a statement commits by itself, a sequence of statements is one transaction."""
 
     @abstractmethod
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """The rows that a query gives."""
+
+    @abstractmethod
     def note(self, truth: Truth, tables: Iterable[str]) -> None:
         """Add these tables' rows as they are now to the truth."""
 
@@ -37,6 +41,11 @@ class Source(ABC):
     def mark(self, word: str) -> None:
         """Let this word be the last that a stream says so far."""
         self.run([f"INSERT INTO marker (word) VALUES ('{word}')"])  # noqa: S608 (a word of this program)
+
+
+def _transaction(statement: str | Sequence[str]) -> Sequence[str]:
+    """Statements to send one by one. A transaction whose last statement is ROLLBACK leaves nothing."""
+    return [statement] if isinstance(statement, str) else ["BEGIN", *statement, "COMMIT"]
 
 
 class MariaDBSource(Source):
@@ -55,14 +64,13 @@ class MariaDBSource(Source):
         with connection, connection.cursor() as cursor:
             cursor.execute("SET time_zone = '+00:00'")
             for statement in statements:
-                self._commit(cursor, [statement] if isinstance(statement, str) else statement)
+                for one in _transaction(statement):
+                    cursor.execute(one)
 
-    @staticmethod
-    def _commit(cursor: Cursor, statements: Sequence[str]) -> None:
-        cursor.execute("BEGIN")
-        for statement in statements:
-            cursor.execute(statement)
-        cursor.execute("COMMIT")
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        with self._server.connect(self._database) as connection, connection.cursor() as cursor:
+            cursor.execute(query)
+            return list(cursor.fetchall())
 
     def note(self, truth: Truth, tables: Iterable[str]) -> None:
         with self._server.connect(self._database) as connection:
@@ -86,9 +94,12 @@ class PostgresSource(Source):
         with psycopg.connect(self.dsn, autocommit=True) as connection:
             connection.execute("SET timezone = 'UTC'")
             for statement in statements:
-                with connection.transaction():
-                    for one in [statement] if isinstance(statement, str) else statement:
-                        connection.execute(one.encode())
+                for one in _transaction(statement):
+                    connection.execute(one.encode())
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.dsn) as connection:
+            return connection.execute(query.encode()).fetchall()
 
     def note(self, truth: Truth, tables: Iterable[str]) -> None:
         with psycopg.connect(self.dsn) as connection:
