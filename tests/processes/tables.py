@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -38,9 +39,18 @@ class TableTopics(Deployment):
         return f"{self.topic}.tab{document_type.replace(' ', '_')}"
 
     def create_topics(self, partitions: int, *document_types: str) -> None:
-        """The topics of these types, each with this many partitions."""
+        """The topics of these types, each with this many partitions, which tell their ends."""
         for one in document_types:
-            self.kafka.create_topic(self.topic_of(one), partitions, {"retention.ms": "-1"})
+            topic = self.topic_of(one)
+            self.kafka.create_topic(topic, partitions, {"retention.ms": "-1"})
+            self.wait(partial(self._tells_its_ends, topic), f"{topic} tells its ends")
+
+    def _tells_its_ends(self, topic: str) -> bool:
+        """A partition has a leader in the metadata a moment before its leader knows of it."""
+        try:
+            return bool(ends(self.kafka.bootstrap_servers, topic))
+        except KafkaException:
+            return False
 
     def feed_tables(self, stream: Iterable[Change]) -> None:
         """Sends each change to the topic of its table, in the partition of its document."""
