@@ -86,7 +86,7 @@ class DebeziumJson:
             envelope = self._decode(value)
         except msgspec.ValidationError:
             return None
-        return None if envelope.op is not None else self._skipped_kind(envelope, value)
+        return self._skipped_kind(envelope, value) if envelope.op is None else SKIPPED_OPS.get(envelope.op)
 
     def _skipped_kind(self, envelope: Envelope, value: bytes | Raw) -> str | None:
         """Why a record without a row change is passed over; None for what may be a row alone."""

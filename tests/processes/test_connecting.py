@@ -159,10 +159,10 @@ def registered(
 
 def with_new_ids(record: CapturedRecord, ids: Mapping[tuple[str, int], int]) -> CapturedRecord:
     headers = []
-    for name, value in record.headers:
+    for name, text in record.headers:
         kind = name.rpartition(".")[2]
         is_id = name.startswith("apicurio.") and kind in ("globalId", "contentId")
-        headers.append((name, ids[kind, int.from_bytes(value, "big")].to_bytes(8, "big") if is_id else value))
+        headers.append((name, ids[kind, int.from_bytes(text, "big")].to_bytes(8, "big") if is_id else text))
     has_headers = any(name.startswith("apicurio.") for name, _ in headers)
     key = record.key if has_headers else _rewritten(record.key, ids)
     value = record.value if has_headers else _rewritten(record.value, ids)

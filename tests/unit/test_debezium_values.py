@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -15,30 +15,14 @@ import pytest
 
 from consumer.core.trackers import DocumentType, Tracker, Trackers, compile_rules
 from consumer.core.values import Encoding
-from consumer.errors import MalformedRecord
 from consumer.formats.connect_json import SchemaReader
 from consumer.formats.decoder import ChangeDecoder
-from consumer.formats.wire import SchemaId
 from tests.debezium.canon import expected
 from tests.debezium.recording import read_recording
+from tests.unit.recorded import Registry
 from tests.unit.samples import DATA, REVISION, FakeRecord, batch_of
 
 CAPTURED = DATA / "debezium"
-
-
-class Registry:
-    """The schemas that the recorded records were written with."""
-
-    def __init__(self, path: Path) -> None:
-        self._schemas: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
-
-    def texts(self, schema: SchemaId) -> Sequence[str]:
-        """The schema; raises MalformedRecord if it was not captured."""
-        kind = "ccompat" if schema.kind == "id" else str(schema.kind)
-        text = self._schemas[kind].get(str(schema.number))
-        if text is None:
-            raise MalformedRecord(f"no schema {kind} {schema.number} was captured")
-        return (text,)
 
 
 Version = tuple[int, int]

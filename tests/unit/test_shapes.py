@@ -85,6 +85,20 @@ def test_a_bare_row_is_told_by_the_schema_beside_it() -> None:
     assert decode(record({"schema": other, "payload": {"status": "Won"}})).skipped == {"untracked": 1}
 
 
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ({"op": "m", "source": {"table": ""}, "message": {"prefix": "p"}}, "message"),
+        ({"op": "t", "source": mariadb_source()}, "truncate"),
+        ({"ts_ms": 1}, "heartbeat"),
+        ({"status": "END", "id": "7", "ts_ms": 1, "event_count": 2}, "transaction"),
+        ({"source": mariadb_source(), "ts_ms": 1, "databaseName": "d", "ddl": "ALTER"}, "schema change"),
+    ],
+)
+def test_what_flattening_lets_through_is_passed_over(value: object, kind: str) -> None:
+    assert decode(record(value), Shape.FLATTENED).skipped == {kind: 1}
+
+
 def test_rows_of_other_tables_are_passed_over() -> None:
     assert decode(record({"status": "Won", **META, "__table": "tabToDo"})).skipped == {"untracked": 1}
     assert decode(from_topic({"status": "x"}, "erp.shop.tabToDo"), Shape.FLATTENED).skipped == {"untracked": 1}
