@@ -126,10 +126,8 @@ def snapshot_signal(dialect: Dialect, within: str, *tables: str) -> str:
     """Asks for an incremental snapshot of these tables of a database or schema."""
     # A name with a space that is not quoted is passed over without a word.
     names = ", ".join(rf'"{within}.\"{table}\""' for table in tables).replace("\\", dialect.backslash)
-    return (
-        f"INSERT INTO {SIGNALS} (id, type, data) VALUES "
-        f"('ask-again', 'execute-snapshot', '{{\"data-collections\": [{names}], \"type\": \"incremental\"}}')"
-    )
+    data = f'{{"data-collections": [{names}], "type": "incremental"}}'
+    return f"INSERT INTO {SIGNALS} (id, type, data) VALUES ('ask-again', 'execute-snapshot', '{data}')"
 
 
 _STATES = ("Working", "Pending Review", "Completed")
