@@ -12,7 +12,7 @@ import msgspec
 from consumer.errors import ConfigError, Fatal, MalformedRecord, SchemaPending
 
 if TYPE_CHECKING:
-    from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+    from confluent_kafka.schema_registry import Schema
 
 _DEFAULTS: Mapping[str, object] = {"timeout": 5, "max.retries": 0}
 _UNKNOWN_FOR_S = 30.0
@@ -50,20 +50,22 @@ class Registry:
 
     def __init__(self, settings: Mapping[str, object], clock: Callable[[], float] = time.monotonic) -> None:
         # Not above: only who reads Avro pays for this import.
-        from confluent_kafka.schema_registry import SchemaRegistryClient  # noqa: PLC0415
-        from confluent_kafka.schema_registry._sync.schema_registry_client import _RestClient  # noqa: PLC0415
+        from confluent_kafka import schema_registry  # noqa: PLC0415
 
         url = str(settings["url"]).rstrip("/")
         is_apicurio = _APICURIO.search(url) is not None
         try:
             confluent = _APICURIO.sub("/apis/ccompat/v7", url) if "/apis/registry/" in url else url
-            self._client: SchemaRegistryClient = SchemaRegistryClient({**_DEFAULTS, **settings, "url": confluent})
+            self._client = schema_registry.SchemaRegistryClient({**_DEFAULTS, **settings, "url": confluent})
             apicurio = _APICURIO.sub("/apis/registry/v2", url) if "/apis/ccompat/" in url else url
-            self._apicurio = _RestClient({**_DEFAULTS, **settings, "url": apicurio}) if is_apicurio else None
+            # The client has no call for Apicurio's own API; its requests have the same TLS, credentials and proxies.
+            rest = type(self._client._rest_client)
+            self._apicurio = rest({**_DEFAULTS, **settings, "url": apicurio}) if is_apicurio else None
         except (ValueError, TypeError, OSError) as error:
             raise ConfigError(
                 f"input.registry: {error}; known are the properties of confluent-kafka's client"
             ) from error
+        self._refusal = schema_registry.SchemaRegistryError
         self._clock = clock
         self._known: dict[tuple[str, int], Sequence[str]] = {}
         self._unknown: dict[tuple[str, int], _Unknown] = {}
@@ -99,11 +101,9 @@ class Registry:
             raise SchemaPending(f"the schema registry did not know {key[0]} {key[1]} a moment ago")
 
     def _asked(self, key: tuple[str, int], now: float) -> Sequence[str]:
-        from confluent_kafka.schema_registry.error import SchemaRegistryError  # noqa: PLC0415 - as above
-
         try:
             return self._fetched(*key)
-        except SchemaRegistryError as error:
+        except self._refusal as error:
             if error.http_status_code in (401, 403):
                 raise Fatal(
                     f"input.registry: the registry refuses this program ({error}); check its credentials"
