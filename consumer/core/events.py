@@ -38,7 +38,7 @@ class FieldChange(msgspec.Struct, frozen=True, gc=False):
 class SourceIdentity(msgspec.Struct, frozen=True, gc=False):
     """What the source calls this change: unique together with the document.
 
-    `transaction` and `log` are set for binary logs without a total order: a gtid that a document knows from another
+    `transaction` and `log` are set for binary logs with gtids: a transaction that a document knows from another
     log is a change seen before (a fail-over). `renaming` is the same for both halves of one rename.
     """
 

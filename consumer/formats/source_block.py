@@ -92,7 +92,7 @@ def identity_of(
 ) -> SourceIdentity:
     """What the source calls this change, by the best that the record offers.
 
-    The id of a minimal change event; gtid with its order in the transaction; else the binary log's position;
+    The id of a minimal change event; gtid, if there is one, and place in the binary log;
     PostgreSQL's LSN with its transaction; else an event id header; else where the record stands.
     """
     if source.id is not None:
@@ -115,9 +115,12 @@ def _of_binary_log(source: Source, transaction: Transaction | None) -> SourceIde
     position = f"{source.server_id}:{source.file}:{source.pos}:{source.row}:{source.ts_ms}"
     if source.gtid is None:
         return SourceIdentity("binlog", position, renaming=position)
-    if transaction is not None and transaction.total_order is not None:
-        return SourceIdentity("gtid", f"{source.gtid}#{transaction.total_order}", renaming=position)
-    return SourceIdentity("binlog", position, source.gtid, f"{source.server_id}:{source.file}", position)
+    # A connector that was killed in the midst of a transaction counts the rest of it from 1 again: the order tells
+    # changes apart after a fail-over, where places are others, and is no part of the identity.
+    total_order = None if transaction is None else transaction.total_order
+    order = "" if total_order is None else f"#{total_order}"
+    log = f"{source.server_id}:{source.file}"
+    return SourceIdentity("gtid", f"{source.gtid}#{position}", f"{source.gtid}{order}", log, position)
 
 
 def _event_id(record: Record, id_headers: Sequence[str]) -> str | None:

@@ -51,8 +51,9 @@ class ChangeStream:
             "transforms.router.type": "io.debezium.transforms.ByLogicalTableRouter",
             "transforms.router.topic.regex": r"([^.]+)\.([^.]+)\.tab(.*)",
             "transforms.router.topic.replacement": "$1.document-changes",
-            # Without transaction metadata: a connector that goes on in the midst of a transaction counts its changes
-            # from 1 again, and one that was sent before comes under another number.
+            # A connector that goes on in the midst of a transaction counts its changes from 1 again: identities must
+            # not be made of these numbers.
+            "provide.transaction.metadata": "true",
             "signal.enabled.channels": "source",
             "signal.data.collection": f"{self._within}.{documents.SIGNALS}",
             "incremental.snapshot.chunk.size": "4",

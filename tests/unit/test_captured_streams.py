@@ -196,7 +196,7 @@ def test_the_halves_of_each_rename_find_each_other(mode: str) -> None:
     assert all(kinds == {Kind.RENAMED_AWAY, Kind.RENAMED_HERE} for kinds in halves.values())
 
 
-@pytest.mark.parametrize(("mode", "kind"), [(STRING_MODE, "gtid"), (DEFAULT_MODE, "binlog"), (POSTGRES, "lsn")])
+@pytest.mark.parametrize(("mode", "kind"), [(STRING_MODE, "gtid"), (DEFAULT_MODE, "gtid"), (POSTGRES, "lsn")])
 def test_no_two_changes_of_one_document_have_one_identity(mode: str, kind: str) -> None:
     events = decode(captured(mode), mode).events
     assert Counter(e.identity.kind for e in events).most_common(1)[0][0] == kind

@@ -25,20 +25,26 @@ def identity(source: dict[str, object], transaction: object = None, **more: obje
 ORDERED = {"id": "0-1-7", "total_order": 3, "data_collection_order": 1}
 
 
-def test_with_transaction_metadata_it_is_the_gtid_and_the_total_order() -> None:
-    found = identity(mariadb_source(), ORDERED)
-    assert (found.kind, found.text, found.transaction, found.log) == ("gtid", "0-1-7#3", None, None)
-
-
-def test_with_a_total_order_a_fail_over_changes_nothing() -> None:
-    other_server = mariadb_source(server_id=2, file="binlog.000009", pos=9)
-    assert identity(other_server, ORDERED).text == identity(mariadb_source(), ORDERED).text
-
-
-def test_without_it_it_is_the_place_in_the_binary_log() -> None:
+def test_it_is_the_gtid_and_the_place_in_the_binary_log() -> None:
     found = identity(mariadb_source())
-    assert (found.kind, found.text) == ("binlog", f"1:binlog.000001:4242:0:{AT_MS}")
+    assert (found.kind, found.text) == ("gtid", f"0-1-7#1:binlog.000001:4242:0:{AT_MS}")
     assert (found.transaction, found.log) == ("0-1-7", "1:binlog.000001")
+
+
+def test_the_order_in_a_transaction_is_no_part_of_it() -> None:
+    """A connector that is killed in the midst of a transaction counts the rest of it from 1 again."""
+    again = {**ORDERED, "total_order": 1}
+    assert identity(mariadb_source(), ORDERED).text == identity(mariadb_source(), again).text
+    first, fourth = identity(mariadb_source(), again), identity(mariadb_source(pos=5000), again)
+    assert first.text != fourth.text
+
+
+def test_with_the_order_changes_of_one_transaction_are_told_apart_after_a_fail_over() -> None:
+    promoted = {"server_id": 2, "file": "binlog.000009"}
+    state = DocumentState()
+    state.remember(event(mariadb_source(), ORDERED))
+    assert state.has_seen(event(mariadb_source(**promoted, pos=9), ORDERED, partition=1))
+    assert not state.has_seen(event(mariadb_source(**promoted, pos=99), {**ORDERED, "total_order": 4}, partition=1))
 
 
 def test_without_a_gtid_the_place_in_the_binary_log_is_all_there_is() -> None:
