@@ -128,7 +128,7 @@ def _value(
         wanted = _found_by_reading(candidate, state, came_from, result)
     else:
         wanted = _changed(candidate, came_from, result)
-    document, document_key = _document(candidate.key, state, states)
+    document, document_key = _document(candidate.key, state, states) if wanted else (state, candidate.key)
     for tracker in wanted:
         if _comes_from(tracker, *came_from):
             occurrence = document.count(tracker.name)
