@@ -31,13 +31,18 @@ from consumer.ports import Publisher, RulesInForce, Store
 
 
 class Verdicts(msgspec.Struct):
-    """What a batch came to, in order of the records; and what earlier runs stored but did not publish."""
+    """What a batch came to, in order of the records; and what earlier runs stored but did not publish.
+
+    `absent` and `missed` are counted by (document type, field), under the trackers of `revision`.
+    """
 
     milestones: Sequence[Milestone] = ()
     dead_letters: Sequence[DeadLetter] = ()
     stored_before: tuple[Sequence[Milestone], Sequence[DeadLetter]] = ((), ())
     skipped: Counter[str] = msgspec.field(default_factory=Counter)
     absent: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
+    missed: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
+    revision: str = ""
 
 
 class Topics(msgspec.Struct, frozen=True):
@@ -108,7 +113,14 @@ def _store(read: Read, force: RulesInForce, store: Store, recorded: frozenset[st
         tx.record(reached, poison)
     force.began(read.revision, starts)
     skipped = read.decoded.skipped + reached.skipped
-    return Verdicts(reached.milestones, poison, skipped=skipped, absent=read.decoded.absent)
+    return Verdicts(
+        reached.milestones,
+        poison,
+        skipped=skipped,
+        absent=read.decoded.absent,
+        missed=reached.missed,
+        revision=read.revision,
+    )
 
 
 def publish_batch(batch: Batch, verdicts: Verdicts, publisher: Publisher, topics: Topics) -> int:

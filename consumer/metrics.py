@@ -1,4 +1,4 @@
-"""All metrics, in one place. Labels are bounded: kinds, reasons, trackers, stages, topic and partition."""
+"""All metrics, in one place. Labels are bounded: kinds, reasons, trackers, their fields, stages, topic, partition."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ REACHED = Counter("milestones_reached", "Milestones stored, by tracker.", ["trac
 PUBLISHED = Counter("milestones_published_events", "Events published: milestones and dead letters.")
 DEAD_LETTERS = Counter("milestones_dead_letters", "Records that could not be evaluated, by reason.", ["reason"])
 ABSENT = Counter("milestones_absent_columns", "Changes that lacked a tracked column.", ["document_type", "track_field"])
+MISSED = Counter(
+    "milestones_missed_changes",
+    "Values read by snapshots that differ from what was known.",
+    ["document_type", "track_field"],
+)
 RECOVERIES = Counter("milestones_recoveries", "Times the watermarks were read again, by cause.", ["cause"])
 SCHEMA_WAITS = Counter(
     "milestones_schema_waits", "Times a partition waited a second for the schema of its next record."
@@ -86,6 +91,8 @@ def observe_batch(batch: Batch, verdicts: Verdicts, published: int) -> None:
         DEAD_LETTERS.labels(letter.error_class).inc()
     for (document_type, field), count in verdicts.absent.items():
         ABSENT.labels(document_type, field).inc(count)
+    for (document_type, field), count in verdicts.missed.items():
+        MISSED.labels(document_type, field).inc(count)
     now = time.time()
     for span in batch.spans.values():
         STORED_OFFSET.labels(span.topic, span.partition).set(span.stored_after)

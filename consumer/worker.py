@@ -20,6 +20,7 @@ from consumer.batch import Read, Topics, Verdicts, publish_batch, read_batch, re
 from consumer.core.records import Batch, DeadLetter, Partition, Span
 from consumer.errors import Fatal, PublishDown, Refused, RefusedByDatabase, StoreDown, Transient
 from consumer.faults import fault_point
+from consumer.notices import Notices
 from consumer.ports import Publisher, RulesInForce, Store
 
 log = structlog.get_logger(__name__)
@@ -91,6 +92,7 @@ class Worker:
         self._storing: Future[None] | None = None
         self._publishing: Future[None] | None = None
         self._observed: set[Partition] = set()
+        self._notices = Notices()
         self._failures = self._fencings = 0
         self._resume_at_s = self._check_at_s = self._observe_at_s = self._ask_at_s = self._complain_at_s = 0.0
         self.stopping = False
@@ -184,6 +186,7 @@ class Worker:
         self._batch_records = min(self._batch_records * 2, self._limits.records)
         metrics.READY.set(1)
         metrics.observe_batch(batch, verdicts, published)
+        self._notices.tell(verdicts)
         if self._progress is not None:
             self._progress(len(batch.records))
 

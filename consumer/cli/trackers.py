@@ -51,6 +51,7 @@ def _facts(tracker: Tracker) -> dict[str, object]:
         "values": ", ".join(tracker.rule.values) or "any",
         "from values": ", ".join(tracker.rule.from_values) or "any",
         "as": tracker.rule.encoding or "–",
+        "snapshot": tracker.rule.snapshot,
         "disabled": "yes" if tracker.disabled else "no",
         "made by": tracker.managed_by,
     }

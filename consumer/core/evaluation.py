@@ -11,7 +11,7 @@ from consumer.core.events import ChangeEvent, Kind
 from consumer.core.matching import Candidate, StateKey
 from consumer.core.milestones import Milestone, milestone_id
 from consumer.core.states import DocumentState
-from consumer.core.trackers import Tracker
+from consumer.core.trackers import EVERY_NEW_VALUE, Tracker
 
 
 class AliasKey(msgspec.Struct, frozen=True, gc=False):
@@ -47,13 +47,17 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Evaluation(msgspec.Struct):
-    """What a batch gave: milestones in order and their ids, renames, and the states that changed."""
+    """What a batch gave: milestones in order and their ids, renames, and the states that changed.
+
+    `missed`: changes that never came, by (document type, field): a snapshot read another value than the state had.
+    """
 
     milestones: list[Milestone]
     ids: set[str]
     aliases: dict[AliasKey, Alias]
     changed: dict[StateKey, DocumentState]
     skipped: Counter[str]
+    missed: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
 
 
 def alias_key_of(event: ChangeEvent) -> AliasKey | None:
@@ -89,51 +93,81 @@ def evaluate(
             result.skipped["duplicate"] += 1
         elif candidate.event.other_name is not None:
             _rename(candidate, states, aliases, result)
-        elif candidate.event.kind in (Kind.CREATE, Kind.UPDATE):
-            _change(candidate, state, states, context, result)
+        elif candidate.event.kind is Kind.DELETE:
+            _end(candidate, state, result)
         else:
-            _settle(candidate, state, result)
+            _value(candidate, state, states, context, result)
     return result
 
 
-def _settle(candidate: Candidate, state: DocumentState, result: Evaluation) -> None:
-    """A snapshot sets the baseline, a delete ends the document: neither is a milestone."""
-    event = candidate.event
-    if event.kind is Kind.SNAPSHOT:
-        state.become(candidate.change.after, event)
-    else:
-        state.end(event)
-    result.skipped[event.kind.value] += 1
-    _touch(candidate.key, state, event, result)
+def _end(candidate: Candidate, state: DocumentState, result: Evaluation) -> None:
+    """A delete ends the document, and is no milestone."""
+    state.end(candidate.event)
+    result.skipped[candidate.event.kind.value] += 1
+    _touch(candidate.key, state, candidate.event, result)
 
 
-def _change(
+def _value(
     candidate: Candidate,
     state: DocumentState,
     states: Mapping[StateKey, DocumentState],
     context: Context,
     result: Evaluation,
 ) -> None:
-    event, change = candidate.event, candidate.change
-    before, known = _before(candidate, state)
-    ids = [milestone_id(t.name, candidate.key, event.identity.text, event.identity_ms) for t in candidate.trackers]
-    if not (context.recorded.isdisjoint(ids) and result.ids.isdisjoint(ids)):
+    """A create, an update, or what a snapshot read: the field has this value now."""
+    event = candidate.event
+    names = [tracker.name for tracker in candidate.trackers]
+    ids = {name: milestone_id(name, candidate.key, event.identity.text, event.identity_ms) for name in names}
+    if not (context.recorded.isdisjoint(ids.values()) and result.ids.isdisjoint(ids.values())):
         result.skipped["duplicate"] += 1
         state.remember(event)
         result.changed[candidate.key] = state
         return
-    if known == "unknown" or before != change.after:
-        document, document_key = _document(candidate.key, state, states)
-        for tracker, id_ in zip(candidate.trackers, ids, strict=True):
-            if _comes_from(tracker, before, known):
-                occurrence = document.count(tracker.name)
-                result.milestones.append(_milestone(candidate, tracker.name, id_, (before, known), occurrence, context))
-                result.ids.add(id_)
-                result.changed[document_key] = document
+    came_from = _before(candidate, state)
+    if event.kind is Kind.SNAPSHOT:
+        wanted = _found_by_reading(candidate, state, came_from, result)
     else:
-        result.skipped["unchanged"] += 1
-    state.become(change.after, event)
+        wanted = _changed(candidate, came_from, result)
+    document, document_key = _document(candidate.key, state, states) if wanted else (state, candidate.key)
+    for tracker in wanted:
+        if _comes_from(tracker, *came_from):
+            occurrence = document.count(tracker.name)
+            id_ = ids[tracker.name]
+            result.milestones.append(_milestone(candidate, tracker.name, id_, came_from, occurrence, context))
+            result.ids.add(id_)
+            result.changed[document_key] = document
+    state.become(candidate.change.after, event)
     _touch(candidate.key, state, event, result)
+
+
+def _changed(candidate: Candidate, came_from: tuple[str | None, str], result: Evaluation) -> tuple[Tracker, ...]:
+    """The trackers for which a create or update is a milestone: the value differs, or nobody knows from what."""
+    before, known = came_from
+    if known != "unknown" and before == candidate.change.after:
+        result.skipped["unchanged"] += 1
+        return ()
+    return candidate.trackers
+
+
+def _found_by_reading(
+    candidate: Candidate, state: DocumentState, came_from: tuple[str | None, str], result: Evaluation
+) -> tuple[Tracker, ...]:
+    """The trackers for which a value that a snapshot read is a milestone.
+
+    Another value than the known one, or a document that had ended, is a change that was missed. A read that the
+    document has moved on from (a redriven one) tells nothing.
+    """
+    event, change = candidate.event, candidate.change
+    before, known = came_from
+    result.skipped[event.kind.value] += 1
+    if state.is_newer_than(event):
+        return ()
+    if known == "unknown":
+        return tuple(t for t in candidate.trackers if t.rule.snapshot == EVERY_NEW_VALUE)
+    if before == change.after and state.ended_at is None:
+        return ()
+    result.missed[event.document_type, change.track_field] += 1
+    return candidate.trackers
 
 
 def _before(candidate: Candidate, state: DocumentState) -> tuple[str | None, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from consumer.core.events import ChangeEvent, FieldChange, Kind
-from consumer.core.trackers import Rules, Tracker
+from consumer.core.trackers import BASELINE, Rules, Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -62,7 +62,9 @@ def _key(event: ChangeEvent, change: FieldChange) -> StateKey:
 
 
 def _reached(event: ChangeEvent, change: FieldChange, trackers: tuple[Tracker, ...]) -> tuple[Tracker, ...]:
-    if change.after is None or event.kind not in (Kind.CREATE, Kind.UPDATE):
+    value, kind = change.after, event.kind
+    if value is None or kind not in (Kind.CREATE, Kind.UPDATE, Kind.SNAPSHOT):
         return ()
-    value = change.after
+    if kind is Kind.SNAPSHOT:
+        trackers = tuple(t for t in trackers if t.rule.snapshot != BASELINE)
     return tuple(t for t in trackers if not t.disabled and (not t.rule.values or value in t.rule.values))

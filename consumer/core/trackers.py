@@ -21,18 +21,25 @@ OWN_TABLES = frozenset(
 
 LONGEST_NAME = 255
 
+BASELINE, EVERY_NEW_VALUE, RECONCILE = "baseline", "milestone", "reconcile"
+SNAPSHOT_MODES = (BASELINE, EVERY_NEW_VALUE, RECONCILE)
+"""What a tracker makes of values that a snapshot read: nothing; milestones of those that were not known; milestones
+only where another value was known, so that a change was missed."""
+
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """When a change of the field is a milestone. All empty is Frappe's rule: the value differs and is not empty.
 
     `values` are the target values, `from_values` those it must come from; canonical texts.
-    `encoding` (`as` in YAML) and `scale` say how the column is encoded where schemaless JSON cannot.
+    `encoding` (`as` in YAML) and `scale` say how the column is encoded where schemaless JSON cannot. `snapshot` is one
+    of `SNAPSHOT_MODES`.
     """
 
     values: tuple[str, ...] = ()
     from_values: tuple[str, ...] = ()
     encoding: str | None = msgspec.field(default=None, name="as")
     scale: int | None = None
+    snapshot: str = BASELINE
 
 
 class Tracker(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,13 +79,19 @@ def trackers_from_json(revision: str, text: str) -> Trackers:
     except msgspec.MsgspecError as error:
         raise ConfigError(f"milestone_tracker holds a rule that cannot be read: {error}; correct it there") from error
     for tracker in trackers:
-        if tracker.rule.encoding is not None and tracker.rule.encoding not in ENCODINGS:
-            raise ConfigError(
-                f"milestone_tracker: {tracker.name!r} has the rule as: {tracker.rule.encoding}, which is not known; "
-                f"correct it there to one of {', '.join(ENCODINGS)}"
-            )
+        _check_rule(tracker)
     check_together(trackers)
     return Trackers(revision, trackers)
+
+
+def _check_rule(tracker: Tracker) -> None:
+    rule = tracker.rule
+    for key, said, known in (("as", rule.encoding, tuple(ENCODINGS)), ("snapshot", rule.snapshot, SNAPSHOT_MODES)):
+        if said is not None and said not in known:
+            raise ConfigError(
+                f"milestone_tracker: {tracker.name!r} has the rule {key}: {said}, which is not known; "
+                f"correct it there to one of {', '.join(known)}"
+            )
 
 
 class DocumentType(msgspec.Struct, frozen=True):
@@ -124,7 +137,7 @@ def tracker_from(fields: Mapping[str, object], place: str) -> Tracker:
     Raises:
         ConfigError: a key is unknown or missing, or a value does not fit.
     """
-    known = {"name", "description", "document_type", "track_field", "values", "from_values", "as", "scale", "disabled"}
+    known = {"name", "description", "document_type", "track_field", "disabled", *Rule.__struct_encode_fields__}
     for key in fields:
         if key not in known:
             raise ConfigError(f"{place}: unknown key {key!r}; a tracker has {', '.join(sorted(known))}")
@@ -152,17 +165,20 @@ def _flag(value: object, place: str) -> bool:
 
 
 def _rule_from(fields: Mapping[str, object], place: str) -> Rule:
-    encoding, scale = fields.get("as"), fields.get("scale")
+    encoding, scale, snapshot = fields.get("as"), fields.get("scale"), fields.get("snapshot", BASELINE)
     if encoding is not None and encoding not in ENCODINGS:
         raise ConfigError(f"{place}: as: {encoding} is not known; one of {', '.join(ENCODINGS)}")
     if scale is not None and not isinstance(scale, int):
         raise ConfigError(f"{place}: scale is a whole number, not {scale!r}")
+    if snapshot not in SNAPSHOT_MODES:
+        raise ConfigError(f"{place}: snapshot is one of {', '.join(SNAPSHOT_MODES)}, not {snapshot!r}")
     reading = Encoding(str(encoding), scale) if encoding else TEXT
     return Rule(
         values=_texts(fields.get("values"), "values", reading, place),
         from_values=_texts(fields.get("from_values"), "from_values", reading, place),
         encoding=str(encoding) if encoding else None,
         scale=scale,
+        snapshot=str(snapshot),
     )
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
 from typing import cast
 
-import msgspec
 from msgspec import UNSET
 
 from consumer.core.trackers import DocumentPlan
 from consumer.core.values import Encoding, Scalar, canonical
 from consumer.errors import Poison
-from consumer.formats.connect_json import storable
+from consumer.formats.connect_json import placeholders, storable
 from consumer.formats.rows import Cell, Row
 
 
@@ -21,10 +19,7 @@ class AvroRows:
 
     def __init__(self, plan: DocumentPlan, unavailable: str) -> None:
         self.plan = plan
-        as_bytes, as_map = unavailable.encode(), {unavailable: unavailable}
-        texts: list[object] = [unavailable, b64encode(as_bytes).decode(), as_bytes.hex()]
-        texts += [msgspec.json.encode(as_map).decode(), as_bytes]
-        self._unavailable = (*texts, *([text] for text in texts), as_map, list(as_bytes))
+        self._unavailable = placeholders(unavailable)
         self._tracked = tuple(field.name for field in plan.fields)
 
     def unchanged(self, before: Row, after: Row) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from hashlib import md5
+from uuid import UUID
 
 import msgspec
 from msgspec import Raw
@@ -65,12 +67,23 @@ def storable(text: str | None, field: str) -> str | None:
     return text
 
 
-def placeholders(unavailable: str) -> tuple[Raw, ...]:
-    """The JSON of Debezium's placeholder for a column it did not see: as text, bytes, hstore, and arrays of these."""
-    as_bytes = unavailable.encode()
-    as_map = {unavailable: unavailable}
-    texts: list[object] = [unavailable, b64encode(as_bytes).decode(), as_bytes.hex(), _encode(as_map).decode()]
-    return tuple(Raw(_encode(form)) for form in (*texts, *([text] for text in texts), as_map, list(as_bytes)))
+def placeholders(unavailable: str) -> tuple[object, ...]:
+    """Debezium's placeholder for a column that it did not see, as a value of each type that a column may have.
+
+    Text; bytes, also in base64 (with either alphabet) or hex; a map, also as JSON in a text; arrays of these, of the
+    bytes as numbers, and of the UUID that Java names after them.
+    """
+    as_bytes, as_map = unavailable.encode(), {unavailable: unavailable}
+    texts: list[object] = [unavailable, b64encode(as_bytes).decode(), urlsafe_b64encode(as_bytes).decode()]
+    texts += [as_bytes.hex(), _encode(as_map).decode(), as_bytes]
+    numbers = [byte - 256 if byte > 127 else byte for byte in as_bytes]
+    uuid = str(UUID(bytes=md5(as_bytes, usedforsecurity=False).digest(), version=3))
+    return (*texts, *([text] for text in texts), as_map, numbers, [uuid])
+
+
+def placeholders_in_json(unavailable: str) -> tuple[Raw, ...]:
+    """The JSON of the same."""
+    return tuple(Raw(_encode(form)) for form in placeholders(unavailable))
 
 
 class _Field(msgspec.Struct):

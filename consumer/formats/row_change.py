@@ -75,11 +75,13 @@ class RowChange(msgspec.Struct, gc=False):
         plan, origin = self.reader.plan, batch.origin(record)
         name = self._name(record, self.after if self.after is not None else self.before, reading.keys)
         reached_at, identity_ms = times_of(self.source, self.ts_ms, record)
+        identity = identity_of(self.source, self.transaction, record, origin, reading.id_headers)
+        if kind is Kind.SNAPSHOT:
+            # The gtid beside an incremental snapshot's reads is that of some change read just before.
+            identity = msgspec.structs.replace(identity, transaction=None, log=None)
         event = ChangeEvent(
-            kind, plan.document_type, name, fields, reached_at, identity_ms, self._actor(),
-            identity_of(self.source, self.transaction, record, origin, reading.id_headers),
-            origin, other,
-        )  # fmt: skip
+            kind, plan.document_type, name, fields, reached_at, identity_ms, self._actor(), identity, origin, other
+        )
         return as_redriven(event, record)
 
     def _kind(self, record: Record, keys: Keys) -> tuple[Kind, str | None]:

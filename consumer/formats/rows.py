@@ -11,7 +11,7 @@ from msgspec import UNSET, Raw, UnsetType
 from consumer.core.trackers import DocumentPlan
 from consumer.core.values import Encoding
 from consumer.errors import MalformedRecord
-from consumer.formats.connect_json import canonical_json, placeholders
+from consumer.formats.connect_json import canonical_json, placeholders_in_json
 
 Row: TypeAlias = object | None
 """A row in the form of its reader; None for a null row."""
@@ -58,7 +58,7 @@ class JsonRows:
             gc=False,
         )
         self._decode: Callable[[Raw | bytes], Row] = msgspec.json.Decoder(row | None).decode
-        self._unavailable = placeholders(unavailable)
+        self._unavailable = placeholders_in_json(unavailable)
         self._tracked_attributes = tuple(self._attributes[f.name] for f in plan.fields)
 
     def row(self, text: Raw | bytes) -> Row:

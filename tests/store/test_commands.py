@@ -69,7 +69,9 @@ def test_trackers_are_planned_applied_shown_switched_and_removed(run: Run, datab
     assert run("trackers", "apply", "--dry-run").splitlines() == plan
     assert run("trackers", "apply").splitlines() == plan
     assert run("trackers", "apply").splitlines() == ["trackers: 0 added, 0 changed, 0 removed, 2 unchanged"]
-    assert "see [the docs]" in run("trackers", "show", "Task-status")
+    shown = run("trackers", "show", "Task-status").splitlines()
+    assert "snapshot: baseline" in shown
+    assert [line for line in shown if "see [the docs]" in line]
     assert run("trackers", "disable", "[billed]") == "disabled [billed]\n"
     listed = {line.split("  ")[0].strip(): line for line in run("trackers", "list").splitlines()}
     assert "Fully Billed" in listed["[billed]"]

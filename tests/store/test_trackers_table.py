@@ -22,7 +22,7 @@ from tests.unit.samples import tracker
 
 FULL = tracker(
     name="billed", description="done 😀", values=["Billed", "1.5"], from_values=["To Bill"], disabled=True,
-    **{"as": "decimal", "scale": 2},
+    snapshot="reconcile", **{"as": "decimal", "scale": 2},
 )  # fmt: skip
 
 
@@ -196,7 +196,7 @@ def test_the_table_refuses_what_no_tracker_can_be(migrated: str, wrong: str) -> 
         by_hand(migrated, f"update milestone_tracker set {wrong}")  # noqa: S608 - of the list above
 
 
-@pytest.mark.parametrize("rule", ['{"value": ["x"]}', '{"as": "money"}'])
+@pytest.mark.parametrize("rule", ['{"value": ["x"]}', '{"as": "money"}', '{"snapshot": "often"}'])
 def test_a_rule_by_hand_that_cannot_be_followed_is_named_when_it_is_read(migrated: str, rule: str) -> None:
     by_hand(migrated, INSERT, f"update milestone_tracker set rule = '{rule}'")  # noqa: S608 - of the list above
     with pytest.raises(ConfigError, match="milestone_tracker"):

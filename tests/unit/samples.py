@@ -14,7 +14,7 @@ from consumer.core.events import ChangeEvent, FieldChange, Kind, SourceIdentity
 from consumer.core.matching import Candidate, StateKey, match
 from consumer.core.milestones import Milestone
 from consumer.core.records import Batch, Origin, Partition, Record, Span, fingerprint, next_offset_of, partition_of
-from consumer.core.trackers import DocumentType, Rules, Tracker, Trackers, compile_rules
+from consumer.core.trackers import DocumentType, Rule, Rules, Tracker, Trackers, compile_rules
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -60,8 +60,8 @@ class FakeRecord:
 
 
 def tracker(document_type: object = "Sales Order", track_field: object = "status", **said: object) -> Tracker:
-    """A tracker; `values`, `from_values`, `as` and `scale` go into its rule."""
-    rule = {key: said.pop(key) for key in ("values", "from_values", "as", "scale") if key in said}
+    """A tracker; `values`, `from_values`, `as`, `scale` and `snapshot` go into its rule."""
+    rule = {key: said.pop(key) for key in Rule.__struct_encode_fields__ if key in said}
     written = {"document_type": document_type, "track_field": track_field, "rule": rule, **said}
     return msgspec.convert({"name": f"{document_type}-{track_field}", **written}, Tracker)
 

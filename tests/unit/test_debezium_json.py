@@ -95,8 +95,9 @@ def test_equal_values_are_unchanged_however_they_are_written(before: object, aft
         {UNAVAILABLE: UNAVAILABLE},
         f'{{"{UNAVAILABLE}":"{UNAVAILABLE}"}}',
         list(UNAVAILABLE.encode()),
+        ["b68a35a7-17ad-35b3-af2a-ae46edb4545a"],
     ],
-    ids=["text", "base64", "hex", "array", "map", "map as text", "bytes"],
+    ids=["text", "base64", "hex", "array", "map", "map as text", "numbers", "array of UUIDs"],
 )
 def test_a_placeholder_for_a_large_column_means_unchanged(placeholder: object) -> None:
     assert decode(envelope("u", {"status": "Draft"}, {"status": placeholder})).skipped == {"unchanged": 1}

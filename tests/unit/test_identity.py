@@ -10,8 +10,8 @@ from tests.unit.samples import AT_MS, batch_of, envelope, mariadb_source, postgr
 DECODER = ChangeDecoder(rules_of())
 
 
-def event(source: dict[str, object], transaction: object = None, **more: object) -> ChangeEvent:
-    value = envelope("u", after={"status": "Won"}, source=source, transaction=transaction)
+def event(source: dict[str, object], transaction: object = None, op: str = "u", **more: object) -> ChangeEvent:
+    value = envelope(op, after={"status": "Won"}, source=source, transaction=transaction)
     decoded = DECODER.decode(batch_of(record(value, **more)))  # type: ignore[arg-type]
     assert decoded.poison == []
     [made] = decoded.events
@@ -19,7 +19,7 @@ def event(source: dict[str, object], transaction: object = None, **more: object)
 
 
 def identity(source: dict[str, object], transaction: object = None, **more: object) -> SourceIdentity:
-    return event(source, transaction, **more).identity
+    return event(source, transaction, **more).identity  # type: ignore[arg-type]
 
 
 ORDERED = {"id": "0-1-7", "total_order": 3, "data_collection_order": 1}
@@ -64,6 +64,16 @@ def test_after_a_fail_over_a_gtid_that_the_document_knows_is_a_duplicate() -> No
     assert state.has_seen(event(mariadb_source(**promoted), partition=1))
     assert not state.has_seen(event(mariadb_source(**promoted, gtid="0-2-8"), partition=1))
     assert not state.has_seen(event(mariadb_source(pos=5000), partition=1))
+
+
+def test_a_snapshots_read_is_not_of_the_transaction_that_the_connector_saw_last() -> None:
+    """An incremental snapshot's records carry the gtid of a change that has nothing to do with them."""
+    later = {"server_id": 2, "file": "binlog.000002", "pos": 77}
+    state = DocumentState()
+    state.remember(event(mariadb_source(snapshot="incremental"), op="r"))
+    assert not state.has_seen(event(mariadb_source(**later), partition=1))
+    state.remember(event(mariadb_source(pos=5000)))
+    assert not state.has_seen(event(mariadb_source(snapshot="incremental", **later), op="r", partition=1))
 
 
 def test_postgresql_is_known_by_lsn_transaction_and_time_but_not_by_sequence() -> None:

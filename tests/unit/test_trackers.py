@@ -26,6 +26,7 @@ WHOLE = {
     "track_field": "status",
     "values": ["Fully Billed"],
     "from_values": ["To Bill"],
+    "snapshot": "reconcile",
     "disabled": True,
 }
 
@@ -44,7 +45,7 @@ def test_every_key_is_taken_on() -> None:
     made = tracker_from(WHOLE, "trackers[0]")
     assert made == Tracker(
         name="billed", description="The invoice is out", document_type="Sales Order", track_field="status",
-        rule=Rule(("Fully Billed",), ("To Bill",)), disabled=True,
+        rule=Rule(("Fully Billed",), ("To Bill",), snapshot="reconcile"), disabled=True,
     )  # fmt: skip
 
 
@@ -75,6 +76,9 @@ def test_values_are_compared_as_canonical_text(
         ({"values": ["", "x"]}, "values: an empty value is never reached"),
         ({"values": [None]}, "values: an empty value is never reached"),
         ({"as": "decimal", "from_values": ["much"]}, "from_values: a text is not a value of encoding 'decimal'"),
+        ({"snapshot": "often"}, r"trackers\[0\] .*: snapshot is one of baseline, milestone, reconcile, not 'often'"),
+        ({"snapshot": True}, "snapshot is one of baseline, milestone, reconcile, not True"),
+        ({"snapshot": None}, "snapshot is one of baseline, milestone, reconcile, not None"),
         ({"disabled": "no"}, "disabled is true or false, not 'no'"),
         ({"document_type": "Milestone"}, "Milestone is this program's own and is never evaluated"),
         ({"document_type": "Milestone Tracker"}, "Milestone Tracker is this program's own"),
@@ -105,9 +109,10 @@ def stored(**said: object) -> str:
 
 
 def test_trackers_are_read_as_the_database_recorded_them() -> None:
-    said = {"rule": {"values": ["Done"], "as": "text"}, "disabled": True, "managed_by": "hand", "description": "d"}
+    rule_said = {"values": ["Done"], "as": "text", "snapshot": "milestone"}
+    said = {"rule": rule_said, "disabled": True, "managed_by": "hand", "description": "d"}
     [made] = trackers_from_json(REVISION, stored(**said)).trackers
-    rule = Rule(("Done",), encoding="text")
+    rule = Rule(("Done",), encoding="text", snapshot="milestone")
     assert made == Tracker(
         name="t", document_type="Task", track_field="status", description="d", rule=rule, disabled=True,
         managed_by="hand",
@@ -120,6 +125,10 @@ def test_trackers_are_read_as_the_database_recorded_them() -> None:
         ("[", "a rule that cannot be read"),
         (stored(rule={"value": ["Done"]}), "unknown field `value`"),
         (stored(rule={"values": "Done"}), "a rule that cannot be read"),
+        (
+            stored(rule={"snapshot": "often"}),
+            "snapshot: often, which is not known; correct it there to one of baseline, milestone, reconcile",
+        ),
         (stored(rule={"as": "money"}), "'t' has the rule as: money, which is not known; correct it there"),
     ],
 )
@@ -132,6 +141,8 @@ def test_who_manages_a_tracker_is_no_difference() -> None:
     assert not tracker().differs_from(tracker(managed_by="hand"))
     assert tracker().differs_from(tracker(description="new"))
     assert tracker().differs_from(tracker(disabled=True))
+    assert tracker().differs_from(tracker(snapshot="reconcile"))
+    assert not tracker().differs_from(tracker(snapshot="baseline"))
 
 
 def test_a_document_type_is_looked_for_in_frappes_table_and_the_plain_one() -> None:
@@ -175,6 +186,19 @@ def test_a_change_is_matched_with_the_trackers_whose_target_values_it_meets() ->
 @pytest.mark.parametrize("kind", [Kind.SNAPSHOT, Kind.DELETE, Kind.RENAMED_AWAY, Kind.RENAMED_HERE])
 def test_only_creates_and_updates_reach_anything(kind: Kind) -> None:
     assert names(tracker(), change=Change(kind, after="Won", other_name="SO-2")) == []
+
+
+@pytest.mark.parametrize(("value", "wanted"), [("Won", ["all", "won"]), ("Lost", ["all"]), (None, [])])
+def test_what_a_snapshot_reads_is_matched_with_the_trackers_that_ask_for_it(
+    value: str | None, wanted: list[str]
+) -> None:
+    trackers = [
+        tracker(name="none"),
+        tracker(name="all", snapshot="milestone"),
+        tracker(name="won", snapshot="reconcile", values=["Won"]),
+        tracker(name="off", snapshot="milestone", disabled=True),
+    ]
+    assert names(*trackers, change=Change(Kind.SNAPSHOT, after=value)) == wanted
 
 
 def test_a_disabled_tracker_makes_nothing_but_its_field_is_followed() -> None:

@@ -111,6 +111,14 @@ def change(offset: int, after: str, before: str | None = None, *, partition: int
     return record(value, partition=partition, offset=offset, key={"name": name})
 
 
+def snapshot_read(offset: int, value: str, *, partition: int = 0, name: str = "SO-1") -> FakeRecord:
+    """A Sales Order's status, as an incremental snapshot read it at this offset."""
+    source = mariadb_source(snapshot="incremental", pos=1_000 * partition + offset)
+    return record(
+        envelope("r", None, {"status": value}, source=source), partition=partition, offset=offset, key={"name": name}
+    )
+
+
 def poison(offset: int, *, partition: int = 0) -> FakeRecord:
     """A record that nobody can read."""
     return record(b"{", partition=partition, offset=offset)
