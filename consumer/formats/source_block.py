@@ -98,7 +98,7 @@ def identity_of(
     if source.id is not None:
         text = storable(str(source.id), "source.id") or ""
         return SourceIdentity("event id", text, renaming=text)
-    if source.file is not None:
+    if source.file is not None and source.pos is not None:
         return _of_binary_log(source, transaction)
     if source.lsn is not None:
         text = f"{source.lsn}:{source.tx_id}:{source.ts_ms}"

@@ -272,6 +272,20 @@ def test_trap_05_what_is_delivered_again_is_the_same_milestone(connector: str, p
     assert {key: state.value for key, state in stream.states.items()} == states
 
 
+def test_trap_05_a_transaction_that_is_taken_up_in_its_midst_may_be_counted_anew() -> None:
+    """A connector that was killed there sends changes again under other numbers (`transaction.total_order`)."""
+
+    def told(value: str, before: str, pos: int, order: int) -> FakeRecord:
+        block = {"id": "0-1-7", "total_order": order, "data_collection_order": order}
+        source = mariadb_source(pos=pos)
+        return record(envelope("u", {"status": before}, {"status": value}, source=source, transaction=block))
+
+    stream = Stream()
+    stream.take(told("To Bill", "Draft", 10, 1), told("Billed", "To Bill", 20, 2))
+    assert stream.take(told("Billed", "To Bill", 20, 1)) == []
+    assert stream.take(told("Paid", "Billed", 30, 2)) == [("Paid", "Billed", "observed")]
+
+
 # 6. Log positions are no clock
 
 

@@ -47,6 +47,10 @@ def test_with_the_order_changes_of_one_transaction_are_told_apart_after_a_fail_o
     assert not state.has_seen(event(mariadb_source(**promoted, pos=99), {**ORDERED, "total_order": 4}, partition=1))
 
 
+def test_a_binary_log_without_a_position_identifies_nothing() -> None:
+    assert identity(mariadb_source(pos=None), ORDERED).kind == "offset"
+
+
 def test_without_a_gtid_the_place_in_the_binary_log_is_all_there_is() -> None:
     found = identity(mariadb_source(gtid=None), ORDERED)
     assert (found.kind, found.text, found.transaction) == ("binlog", f"1:binlog.000001:4242:0:{AT_MS}", None)
