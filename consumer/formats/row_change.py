@@ -9,8 +9,8 @@ from typing import Protocol
 import msgspec
 from msgspec import UNSET
 
-from consumer.core.events import ChangeEvent, FieldChange, Kind
-from consumer.core.records import Batch, Record, headers_of
+from consumer.core.events import ChangeEvent, FieldChange, Kind, SourceIdentity
+from consumer.core.records import Batch, Origin, Record, headers_of
 from consumer.core.redrive import as_redriven
 from consumer.core.values import TEXT, Encoding
 from consumer.errors import BadValue, MissingKey
@@ -75,14 +75,18 @@ class RowChange(msgspec.Struct, gc=False):
         plan, origin = self.reader.plan, batch.origin(record)
         name = self._name(record, self.after if self.after is not None else self.before, reading.keys)
         reached_at, identity_ms = times_of(self.source, self.ts_ms, record)
-        identity = identity_of(self.source, self.transaction, record, origin, reading.id_headers)
-        if kind is Kind.SNAPSHOT:
-            # The gtid beside an incremental snapshot's reads is that of some change read just before.
-            identity = msgspec.structs.replace(identity, transaction=None, log=None)
+        identity = self._identity(kind, record, origin, reading)
         event = ChangeEvent(
             kind, plan.document_type, name, fields, reached_at, identity_ms, self._actor(), identity, origin, other
         )
         return as_redriven(event, record)
+
+    def _identity(self, kind: Kind, record: Record, origin: Origin, reading: Reading) -> SourceIdentity:
+        source, transaction = self.source, self.transaction
+        if kind is Kind.SNAPSHOT:
+            # The gtid beside an incremental snapshot's reads is that of some change read just before.
+            source, transaction = msgspec.structs.replace(source, gtid=None), None
+        return identity_of(source, transaction, record, origin, reading.id_headers)
 
     def _kind(self, record: Record, keys: Keys) -> tuple[Kind, str | None]:
         """A create or delete with a key header is one half of a rename."""

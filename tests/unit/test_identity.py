@@ -73,8 +73,9 @@ def test_after_a_fail_over_a_gtid_that_the_document_knows_is_a_duplicate() -> No
 def test_a_snapshots_read_is_not_of_the_transaction_that_the_connector_saw_last() -> None:
     """An incremental snapshot's records carry the gtid of a change that has nothing to do with them."""
     later = {"server_id": 2, "file": "binlog.000002", "pos": 77}
-    state = DocumentState()
-    state.remember(event(mariadb_source(snapshot="incremental"), op="r"))
+    state, read = DocumentState(), event(mariadb_source(snapshot="incremental"), ORDERED, op="r")
+    assert (read.identity.kind, read.identity.text) == ("binlog", f"1:binlog.000001:4242:0:{AT_MS}")
+    state.remember(read)
     assert not state.has_seen(event(mariadb_source(**later), partition=1))
     state.remember(event(mariadb_source(pos=5000)))
     assert not state.has_seen(event(mariadb_source(snapshot="incremental", **later), op="r", partition=1))
