@@ -91,7 +91,7 @@ def _unread(column: _Column, unsaid: Sequence[Seen]) -> Iterator[Finding]:
     values = [one.row[column.name] for one in unsaid]
     said = {"type": column.type, "column": column.name}
     if are_unscaled_decimals(values):
-        found = f"all {len(values):,} values are base64 of a number without its scale"
+        found = f"{len(values):,} values are base64 of a number without its scale"
         yield finding("decimal-unscaled", column.place, found)
         return
     if column.field.encoding is not None:
@@ -103,5 +103,5 @@ def _unread(column: _Column, unsaid: Sequence[Seen]) -> Iterator[Finding]:
         found = f"{share(len(unsaid), len(column.valued))} values have no schema; the others are {encoding}"
         yield finding("as-missing", column.place, found, encoding=encoding, **said)
     elif guess is not None:
-        found = f"all {len(values):,} values are whole numbers that look like {guess}"
+        found = f"{len(values):,} values are whole numbers that look like {guess}"
         yield finding("time-as-number", column.place, found, encoding=guess, **said)

@@ -51,11 +51,16 @@ def time_encoding(column: str, values: Sequence[object]) -> str | None:
     if not numbers or len(whole) < len(values):
         return None
     for per_ms, encoding in _UNITS.items():
-        if all(_EARLIEST_MS <= number / per_ms <= _LATEST_MS for number in numbers):
+        if _mostly(numbers, _EARLIEST_MS * per_ms, _LATEST_MS * per_ms):
             return encoding
-    if _DATE_NAME.search(column) and all(_FIRST_DAY <= number <= _LAST_DAY for number in numbers):
+    if _DATE_NAME.search(column) and _mostly(numbers, _FIRST_DAY, _LAST_DAY):
         return "date"
     return _time_of_day(numbers) if _TIME_NAME.search(column) else None
+
+
+def _mostly(numbers: Sequence[int], low: float, high: float) -> bool:
+    """Nine of ten: among dates there are always some of the year 1 and of 9999."""
+    return sum(low <= number <= high for number in numbers) >= 0.9 * len(numbers)
 
 
 def _time_of_day(numbers: Sequence[int]) -> str | None:

@@ -87,9 +87,11 @@ def _identities(sample: Sample) -> Iterator[Finding]:
         return
     told = ", ".join(f"{kind} {share(count, len(tracked))}" for kind, count in kinds.most_common())
     yield fine("identity", "sample", f"changes of tracked types are identified by: {told}")
-    if kinds["offset"]:
-        nameless = [one for one in tracked if _identity(one, sample) == "offset"]
-        found = f"{share(len(nameless), len(tracked))} changes are known by their place in the topic only"
+    # A row that a snapshot reads is no change, and incremental ones have no place in PostgreSQL's log.
+    changes = [one for one in tracked if one.op != "r"]
+    nameless = [one for one in changes if _identity(one, sample) == "offset"]
+    if nameless:
+        found = f"{share(len(nameless), len(changes))} changes are known by their place in the topic only"
         yield finding("identity-offset", "sample", found, advice=_advice(nameless[-1]))
     yield from _transactions(tracked)
 

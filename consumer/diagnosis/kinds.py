@@ -106,7 +106,7 @@ _SAMPLE = (
     Kind("time-as-number", _WARNING, "a column looks like a date or a time, and is taken for a number",
          "say as: {encoding} at the tracker, or under documents.{type}.columns.{column}"),
     Kind("null-as-default", _NOTE, "NULL never comes where a column has a DEFAULT, which may hide changes",
-         "set value.converter.replace.null.with.default=false in the connector (JsonConverter)"),
+         "set value.converter.replace.null.with.default=false (JsonConverter), or what your Avro converter has for it"),
     Kind("router-defaults", _WARNING, "ByLogicalTableRouter of this Debezium writes a column's DEFAULT for NULL",
          "use RegexRouter (docs/configuration.md), or a Debezium in which NULL stays NULL"),
     Kind("replica-identity", _NOTE, "updates do not tell the row before, so it comes from what was seen earlier",

@@ -9,9 +9,11 @@ from consumer.diagnosis.findings import Finding
 from consumer.diagnosis.kinds import finding
 from consumer.diagnosis.sample import Sample, share
 from consumer.diagnosis.sight import FLATTENED, MINIMAL, Seen, release
+from consumer.errors import SchemaPending
+from consumer.formats.avro_schemas import AvroSchemas
 from consumer.formats.keys import ROUTER_FIELDS
+from consumer.formats.record_keys import RecordKeys
 
-_ROUTER = ROUTER_FIELDS[0].encode()
 _MENDED = (3, 6)
 """The first Debezium after the change that lets ByLogicalTableRouter keep NULL."""
 
@@ -46,11 +48,19 @@ def _lacks_tracked(one: Seen, plan: DocumentPlan) -> bool:
 
 
 def _router(sample: Sample) -> Iterator[Finding]:
-    routed = [one for one in sample.seen if _ROUTER in (one.record.key() or b"")]
-    old = [one for one in routed if () < release(one.version) < _MENDED]
+    keys = RecordKeys(AvroSchemas(sample.registry))
+    old = [one for one in sample.seen if () < release(one.version) < _MENDED and _is_routed(keys, one)]
     if old:
         found = f"{share(len(old), len(sample.seen))} changes went through it, in Debezium {old[-1].version}"
         yield finding("router-defaults", "sample", found)
+
+
+def _is_routed(keys: RecordKeys, one: Seen) -> bool:
+    try:
+        fields = keys.fields(one.record)
+    except SchemaPending:
+        return False
+    return isinstance(fields, dict) and not fields.keys().isdisjoint(ROUTER_FIELDS)
 
 
 def _defaults(sample: Sample) -> Iterator[Finding]:

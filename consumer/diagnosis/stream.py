@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
 from consumer.core.records import DeadLetter
-from consumer.core.trackers import DocumentType, tables_of
 from consumer.diagnosis.findings import Finding, fine
 from consumer.diagnosis.kinds import finding
 from consumer.diagnosis.sample import Sample, share
@@ -71,14 +70,16 @@ def _types(sample: Sample) -> Iterator[Finding]:
         yield finding("type-untracked", "sample", found)
     tracked = {plan.document_type for plan in sample.rules.plans.values()}
     for document_type in sorted(tracked - sample.by_type().keys()):
-        yield _unseen(document_type, sorted({one.table for one in sample.seen}))
+        expected = [table for table, plan in sample.rules.plans.items() if plan.document_type == document_type]
+        yield _unseen(document_type, expected, sorted({one.table for one in sample.seen}))
 
 
-def _unseen(document_type: str, tables: Sequence[str]) -> Finding:
-    names = {table.removeprefix("tab"): table for table in tables}
-    close = get_close_matches(document_type, names, n=1, cutoff=0.75)
+def _unseen(document_type: str, expected: Sequence[str], tables: Sequence[str]) -> Finding:
+    names = {table.removeprefix("tab").lower(): table for table in tables}
+    close = get_close_matches(document_type.lower(), names, n=1, cutoff=0.88)
     if not close:
-        expected = " or ".join(tables_of(DocumentType(document_type)))
-        return finding("type-unseen", document_type, f"no record of its table ({expected}) is in the sample")
-    found = f"no record of it is in the sample, but of the table {names[close[0]]}"
-    return finding("type-misspelt", document_type, found, near=close[0], type=document_type)
+        found = f"no record of its table ({' or '.join(expected)}) is in the sample"
+        return finding("type-unseen", document_type, found)
+    table = names[close[0]]
+    found = f"no record of it is in the sample, but of the table {table}"
+    return finding("type-misspelt", document_type, found, near=table.removeprefix("tab"), type=document_type)
