@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
@@ -110,7 +111,7 @@ def _sizes(inputs: Sequence[TopicFacts], letters: TopicFacts | None) -> Iterator
 def _replicas(facts: ClusterFacts) -> Iterator[Finding]:
     single = sorted(topic.name for topic in facts.topics.values() if topic.replication == 1)
     if single:
-        told = ", ".join(single[:_MANY]) + (f" and {len(single) - _MANY} more" if len(single) > _MANY else "")
+        told = _first(single)
         yield finding("replication", "topics", f"replication factor 1: {told}", topics=told)
     for topic in facts.topics.values():
         if topic.lagging:
@@ -140,15 +141,22 @@ def _group(facts: ClusterFacts, partitions: int, wanted: Wanted) -> Iterator[Fin
 
 
 def position_findings(facts: ClusterFacts, group: str, stored: Mapping[Partition, StoredPosition]) -> Iterator[Finding]:
-    """What `run` would say of the positions, without running: each message once."""
-    told: set[str] = set()
+    """What `run` would say of the positions, without running: one message for all partitions that have it."""
+    told: defaultdict[str, list[str]] = defaultdict(list)
     for key, row in sorted(stored.items()):
         topic, ends = facts.topics.get(key.topic), facts.ends.get(key)
         if topic is None or ends is None:
             continue
+        where = f"{key.topic}-{key.partition}"
         try:
             start_of(Owner(topic.name, topic.topic_id, group), key.partition, row, facts.committed.get(key), ends)
         except Fatal as error:
-            if str(error) not in told:
-                told.add(str(error))
-                yield finding("run-would-stop", f"{key.topic}-{key.partition}", str(error))
+            told[str(error).removeprefix(f"{where}: ")].append(where)
+    for message, places in told.items():
+        yield finding("run-would-stop", _first(places, 1), message)
+
+
+def _first(names: Sequence[str], shown: int = _MANY) -> str:
+    """The first of these, and how many more there are."""
+    more = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {more:,} more" if more > 0 else "")
