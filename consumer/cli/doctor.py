@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import Annotated
 
 import msgspec
@@ -17,7 +19,7 @@ from consumer.app import examination
 from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console, errors
 from consumer.config import load
 from consumer.core.printable import printable
-from consumer.diagnosis.findings import Finding, Level, worst
+from consumer.diagnosis.findings import Finding, Level, counted, worst
 
 _SIGNS = {Level.OK: ("ok", "green"), Level.NOTE: ("note", "cyan"), Level.WARNING: ("warning", "yellow")}
 _SIGNS |= {Level.PROBLEM: ("problem", "bold red")}
@@ -51,21 +53,24 @@ def show(findings: Sequence[Finding], to: Console) -> None:
     order = list(Level)
     by_level = sorted(findings, key=lambda one: order.index(one.level))
     (_print_rows if to.is_terminal else _print_lines)(by_level, to)
-    counts = [f"{sum(one.level is level for one in findings)} {_SIGNS[level][0]}" for level in order]
-    to.print(Text(", ".join(counts), style="dim"), soft_wrap=True)
+    totals = Counter(one.level for one in findings)
+    bad = ", ".join(counted(totals[level], level) for level in reversed(order[1:]))
+    to.print(Text(f"{bad}, {totals[Level.OK]} ok", style="dim"), soft_wrap=True)
 
 
 def _print_rows(findings: Sequence[Finding], to: Console) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
-    table.add_column(overflow="fold", max_width=34)
+    table.add_column(overflow="fold", max_width=max(to.width // 4, 16))
     table.add_column(overflow="fold", ratio=1)
-    for one in findings:
+    for one, after in zip_longest(findings, findings[1:]):
         word, style = _SIGNS[one.level]
         told = Text(printable(one.found))
         if one.fix:
-            told.append(f"\n→ {printable(one.fix)}", style="bold" if one.level is not Level.NOTE else "dim")
             told.append(f"  [{one.code}]", style="dim")
+        # What several have in common is said once, under the last of them.
+        if one.fix and (after is None or after.fix != one.fix):
+            told.append(f"\n→ {printable(one.fix)}", style="dim" if one.level is Level.NOTE else "bold")
         table.add_row(Text(word, style=style), Text(printable(one.place)), told)
     to.print(table)
 

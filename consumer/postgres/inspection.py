@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import LiteralString
 
 from consumer.core.facts import DatabaseFacts
 from consumer.core.positions import StoredPosition
@@ -50,11 +51,7 @@ def database_facts(dsn: str) -> DatabaseFacts:
         before_s = time.time()
         version, number, role, is_superuser, is_read_only, encoding, database_s = _row(connection, sql["server"])
         here_s = (before_s + time.time()) / 2
-        needed = list(needed_rights())
-        rights = {
-            "relations": array([relation for relation, _ in needed]),
-            "privileges": array([privilege for _, privilege in needed]),
-        }
+        missing = _missing_rights(connection)
         return DatabaseFacts(
             version=str(version),
             version_number=int(str(number)),
@@ -65,13 +62,20 @@ def database_facts(dsn: str) -> DatabaseFacts:
             settings={str(name): str(value) for name, value in connection.execute(sql["settings"]).fetchall()},
             connections_free=int(str(_row(connection, sql["connections_free"])[0])),
             clock_ahead_s=float(str(database_s)) - here_s,
-            schema_fault=_schema_fault(connection),
-            missing_rights=tuple(str(row[0]) for row in connection.execute(sql["missing_rights"], rights).fetchall()),
+            schema_fault=None if "select on schema_migration" in missing else _schema_fault(connection),
+            missing_rights=missing,
         )
 
 
-def _row(connection: Connection, statement: str) -> tuple[object, ...]:
-    row = connection.execute(statement.encode()).fetchone()
+def _missing_rights(connection: Connection) -> tuple[str, ...]:
+    needed = list(needed_rights())
+    asked = {"relations": array([relation for relation, _ in needed]), "privileges": array([one for _, one in needed])}
+    rows = connection.execute(statements("doctor.sql")["missing_rights"], asked).fetchall()
+    return tuple(str(right) for (right,) in rows)
+
+
+def _row(connection: Connection, statement: LiteralString) -> tuple[object, ...]:
+    row = connection.execute(statement).fetchone()
     return () if row is None else row
 
 
