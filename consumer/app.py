@@ -13,15 +13,21 @@ from consumer.batch import Topics as Outputs
 from consumer.config import Settings
 from consumer.core.dead_letters import Payload
 from consumer.core.events import Decoded
+from consumer.core.facts import DatabaseFacts
 from consumer.core.inputs import Inputs
 from consumer.core.letters import NotedLetter, Selection, is_of_document
+from consumer.core.positions import StoredPosition
 from consumer.core.records import Batch, Partition
-from consumer.core.trackers import Rules, Trackers
+from consumer.core.trackers import Rules, Tracker, Trackers
+from consumer.diagnosis.cluster import Wanted
 from consumer.errors import Fatal
+from consumer.examining import Examination
+from consumer.examining import Terms as ExaminationTerms
 from consumer.faults import fault_point
 from consumer.formats.decoder import ChangeDecoder
 from consumer.formats.shapes import Options, Shape
 from consumer.kafka.dead_letters import LetterReader, Redriver
+from consumer.kafka.inspection import Cluster
 from consumer.kafka.publisher import Publisher, TransactionalIds
 from consumer.kafka.registry import Registry
 from consumer.kafka.settings import session_timeout_s
@@ -29,6 +35,7 @@ from consumer.kafka.source import Source
 from consumer.kafka.topics import NewTopicPlan, Topics
 from consumer.ports import Decoder
 from consumer.postgres.dead_letters import noted_letters, redrive_notes
+from consumer.postgres.inspection import database_facts, positions_there, trackers_there
 from consumer.postgres.store import Store
 from consumer.postgres.trackers import Plan, apply_trackers, current_trackers
 from consumer.redriving import Redrive, Report, Terms, payloads_of
@@ -139,6 +146,39 @@ def _letter_reader(settings: Settings) -> LetterReader:
     return LetterReader(settings.kafka, topics_of(settings), settings.dead_letter_topic)
 
 
+class _Database:
+    """PostgreSQL, for an examination."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+
+    def facts(self) -> DatabaseFacts:
+        return database_facts(self._dsn)
+
+    def trackers(self) -> list[Tracker]:
+        return trackers_there(self._dsn)
+
+    def positions(self) -> dict[Partition, StoredPosition]:
+        return positions_there(self._dsn)
+
+
+def examination(settings: Settings, sample: int, workers: int, now_s: Callable[[], float]) -> Examination:
+    """An examination of the servers and the newest `sample` records. It writes nothing, and joins no group."""
+    outputs = (settings.output.topic, settings.dead_letter_topic)
+    prefix = f"{settings.group}-{settings.processing.instance}"
+    exactly_once = settings.output.guarantee == "exactly_once"
+    retention_ms = (settings.output.retention_ms, settings.output.dead_letter_retention_ms)
+    wanted = Wanted(
+        settings.inputs, *outputs, settings.input.create_topics, prefix,
+        dict(zip(outputs, retention_ms, strict=True)), workers,
+    )  # fmt: skip
+    cluster = Cluster(settings.kafka, settings.inputs, outputs, f"{prefix}-doctor" if exactly_once else None)
+    registry = Registry(settings.input.registry) if settings.input.registry else None
+    documents, options = settings.document_types(), _options(settings)
+    terms = ExaminationTerms(wanted, settings.group, sample, settings.tracker_list(), documents, options)
+    return Examination(cluster, _Database(settings.dsn), registry, terms, now_s)
+
+
 @contextmanager
 def worker_for(
     settings: Settings,
@@ -172,14 +212,17 @@ def worker_for(
 
 
 def _decoders(settings: Settings, registry: Registry | None) -> Callable[[Rules], Decoder]:
-    said = settings.input
-    shape = Shape(said.format)
-    options = Options(shape, said.event_id_headers, said.unavailable_value, said.metadata_prefix)
+    options = _options(settings)
 
     def decoder_for(rules: Rules) -> Decoder:
         return _TimedDecoder(ChangeDecoder(rules, options, registry))
 
     return decoder_for
+
+
+def _options(settings: Settings) -> Options:
+    said = settings.input
+    return Options(Shape(said.format), said.event_id_headers, said.unavailable_value, said.metadata_prefix)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -91,6 +91,14 @@ class Registry:
         self._unknown.pop(key, None)
         return texts
 
+    def silence(self) -> str | None:
+        """Why the registry cannot be asked, or does not let this program in; None where it answers."""
+        try:
+            self._client.get_subjects()
+        except Exception as error:  # noqa: BLE001 - whatever it is, there is no answer
+            return f"{type(error).__name__}: {error}"
+        return None
+
     def _check_unknown(self, key: tuple[str, int], now: float) -> None:
         unknown = self._unknown.get(key)
         if unknown is None:

@@ -189,6 +189,16 @@ _UNANSWERED = frozenset(
 )
 
 
+def answer_of(asked: Future[Any]) -> Any:  # noqa: ANN401 - the client's answers have no common type
+    """What the cluster answered.
+
+    Raises:
+        PublishDown: nothing, in time.
+        Fatal: an error that repeating will not change.
+    """
+    return _asked(lambda: asked.result(_TIMEOUT_S))
+
+
 def _asked(call: Callable[[], _Answer]) -> _Answer:
     try:
         return call()

@@ -1,0 +1,1 @@
+"""What `milestones doctor` concludes from facts and records. Pure: no server is asked in here."""
