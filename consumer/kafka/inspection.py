@@ -152,7 +152,7 @@ class _Handler(logging.Handler):
         self._heard.line(record.getMessage())
 
 
-def _topic(name: str, about: Any, config: Mapping[str, str] | None) -> TopicFacts:  # noqa: ANN401 - untyped
+def _topic(name: str, about: Any, config: Mapping[str, str] | None) -> TopicFacts:
     partitions = about.partitions
     return TopicFacts(
         name,

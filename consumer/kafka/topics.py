@@ -189,7 +189,7 @@ _UNANSWERED = frozenset(
 )
 
 
-def answer_of(asked: Future[Any]) -> Any:  # noqa: ANN401 - the client's answers have no common type
+def answer_of(asked: Future[Any]) -> Any:
     """What the cluster answered.
 
     Raises:
