@@ -27,7 +27,7 @@ _KAFKA = (
     Kind("transactions-refused", _PROBLEM, "a transaction cannot be begun",
          "allow WRITE and DESCRIBE on transactional ids that begin with {prefix}, or output.guarantee: at_least_once"),
     Kind("topic-missing", _PROBLEM, "a topic does not exist",
-         "create {topic}, or set input.create_topics: true"),
+         "create {topic}, or set input.create_topics: true; if it is there, allow DESCRIBE on it"),
     Kind("topic-to-be-made", _NOTE, "a topic does not exist yet, and `milestones run` makes it",
          "nothing, or create {topic} with settings of your own before the first run"),
     Kind("pattern-unmatched", _WARNING, "no topic matches input.pattern",
