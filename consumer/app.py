@@ -162,7 +162,8 @@ class _Database:
         return positions_there(self._dsn)
 
 
-def examination(settings: Settings, sample: int, workers: int, now_s: Callable[[], float]) -> Examination:
+@contextmanager
+def examination(settings: Settings, sample: int, workers: int, now_s: Callable[[], float]) -> Iterator[Examination]:
     """An examination of the servers and the newest `sample` records. It writes nothing, and joins no group."""
     outputs = (settings.output.topic, settings.dead_letter_topic)
     prefix = f"{settings.group}-{settings.processing.instance}"
@@ -176,7 +177,11 @@ def examination(settings: Settings, sample: int, workers: int, now_s: Callable[[
     registry = Registry(settings.input.registry) if settings.input.registry else None
     documents, options = settings.document_types(), _options(settings)
     terms = ExaminationTerms(wanted, settings.group, sample, settings.tracker_list(), documents, options)
-    return Examination(cluster, _Database(settings.dsn), registry, terms, now_s)
+    try:
+        yield Examination(cluster, _Database(settings.dsn), registry, terms, now_s)
+    finally:
+        if registry is not None:
+            registry.close()
 
 
 @contextmanager

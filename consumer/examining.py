@@ -15,6 +15,7 @@ from consumer.core.positions import LogEnds, StoredPosition
 from consumer.core.records import Partition, Record
 from consumer.core.trackers import DocumentType, Tracker, Trackers
 from consumer.diagnosis.cluster import Wanted, cluster_findings, position_findings
+from consumer.diagnosis.configuration import configuration_findings
 from consumer.diagnosis.database import clock_findings, database_findings
 from consumer.diagnosis.examination import sample_findings
 from consumer.diagnosis.findings import Finding, fine
@@ -134,6 +135,7 @@ class Examination:
             yield from position_findings(self._kafka, self._terms.group, self._database.positions())
 
     def _of_sample(self, kafka: ClusterFacts) -> Iterator[Finding]:
+        yield from configuration_findings(self._trackers, self._terms.documents)
         if not self._trackers:
             yield finding("no-trackers", "trackers", "neither config.yaml nor the database has any")
         try:

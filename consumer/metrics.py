@@ -15,7 +15,11 @@ from consumer.core.records import Batch, Partition
 RECORDS = Counter("milestones_records", "Records that got a verdict or were passed over, by outcome.", ["outcome"])
 REACHED = Counter("milestones_reached", "Milestones stored, by tracker.", ["tracker"])
 PUBLISHED = Counter("milestones_published_events", "Events published: milestones and dead letters.")
-DEAD_LETTERS = Counter("milestones_dead_letters", "Records that could not be evaluated, by reason.", ["reason"])
+DEAD_LETTERS = Counter(
+    "milestones_dead_letters",
+    "Records that could not be evaluated, by reason and column.",
+    ["reason", "field"],
+)
 ABSENT = Counter("milestones_absent_columns", "Changes that lacked a tracked column.", ["document_type", "track_field"])
 MISSED = Counter(
     "milestones_missed_changes",
@@ -88,7 +92,7 @@ def observe_batch(batch: Batch, verdicts: Verdicts, published: int) -> None:
     if verdicts.milestones:
         RECORDS.labels("milestone").inc(len(verdicts.milestones))
     for letter in verdicts.dead_letters:
-        DEAD_LETTERS.labels(letter.error_class).inc()
+        DEAD_LETTERS.labels(letter.error_class, letter.field or "").inc()
     for (document_type, field), count in verdicts.absent.items():
         ABSENT.labels(document_type, field).inc(count)
     for (document_type, field), count in verdicts.missed.items():

@@ -21,6 +21,7 @@ from consumer.cli import app
 from consumer.config import ColumnSection, DocumentSection, Settings, load, read_trackers
 from consumer.core.trackers import Rule, Tracker
 from consumer.core.values import ENCODINGS, Encoding, canonical
+from consumer.diagnosis.kinds import SECTIONS
 from consumer.formats.connect_json import scalar
 from consumer.kafka.settings import OWNED, consumer_settings, producer_settings
 
@@ -276,6 +277,21 @@ def test_the_roles_and_views_are_those_of_the_database() -> None:
     views = [code(row[0])[0] for row in rows(section(page("operations"), "## Reading"))]
     assert set(roles) == set(re.findall(r"^\s+'(milestones_\w+)'", sql, re.MULTILINE))
     assert set(views) == set(re.findall(r"create view (\w+)", sql))
+
+
+# Doctor
+
+
+def test_the_findings_of_the_doctor_are_listed_with_what_to_do() -> None:
+    def told(fix: str) -> str:
+        return "as it says" if fix == "{advice}" else re.sub(r"\{\w+\}", "…", fix)
+
+    text = page("doctor")
+    listed = {name: rows(section(text, f"### {name}")) for name in SECTIONS}
+    assert listed == {
+        name: [[f"`{kind.code}`", str(kind.level), kind.meaning, told(kind.fix)] for kind in kinds]
+        for name, kinds in SECTIONS.items()
+    }
 
 
 # Decisions

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 import yaml
+from rich.text import Text
 
 from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, errors
 from consumer.config import Settings, effective, load
+from consumer.diagnosis.configuration import configuration_findings
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,5 +29,8 @@ def check(
         return
     settings = load(config)
     typer.echo(yaml.safe_dump(effective(settings), sort_keys=False, allow_unicode=True), nl=False)
-    count = len(settings.tracker_list() or [])
+    trackers = settings.tracker_list() or []
+    for one in configuration_findings(trackers, settings.document_types()):
+        errors.print(Text(f"{one.level}: {one.place}: {one.found} → {one.fix}", style="yellow"), soft_wrap=True)
+    count = len(trackers)
     errors.print(f"[green]ok[/]: {config.name} is valid; {count} trackers", highlight=False, soft_wrap=True)

@@ -37,8 +37,11 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Look at Kafka, PostgreSQL, the registry and a sample of the stream; exit code 3 if something is wrong."""
-    with errors.status("looking at the servers and a sample of the stream"):
-        findings = examination(load(config), sample, workers, time.time).run()
+    with (
+        examination(load(config), sample, workers, time.time) as examine,
+        errors.status("looking at the servers and a sample of the stream"),
+    ):
+        findings = examine.run()
     if as_json:
         for one in findings:
             typer.echo(json.dumps(msgspec.to_builtins(one)))

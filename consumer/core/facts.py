@@ -28,7 +28,7 @@ class TopicFacts(msgspec.Struct, frozen=True):
 
 
 class GroupFacts(msgspec.Struct, frozen=True):
-    """The consumer group; `assignor` and `members` are empty where nobody runs."""
+    """The consumer group; `assignor` is empty where nobody runs, `state` where this user may not see it."""
 
     name: str
     state: str
@@ -48,7 +48,7 @@ class ClusterFacts(msgspec.Struct, frozen=True):
     release: str
     operations: frozenset[str] | None
     topics: Mapping[str, TopicFacts]
-    group: GroupFacts | None
+    group: GroupFacts
     ends: Mapping[Partition, LogEnds] = {}
     committed: Mapping[Partition, int | None] = {}
     transactions_refused: str | None = None

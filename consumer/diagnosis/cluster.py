@@ -124,10 +124,10 @@ def _group(facts: ClusterFacts, partitions: int, wanted: Wanted) -> Iterator[Fin
         found = f"{counted(wanted.workers, 'worker')} for {counted(partitions, 'partition')}"
         yield finding("workers-idle", "workers", found, partitions=partitions)
     group = facts.group
-    if group is None:
-        return
     place = f"group {group.name}"
     yield from _allowed(group.operations, {"READ"}, place)
+    if not group.state:
+        return
     known = {key: offset for key, offset in facts.committed.items() if offset is not None and key in facts.ends}
     behind = sum(max(facts.ends[key].high - offset, 0) for key, offset in known.items())
     fresh = sum(end.high - end.low for key, end in facts.ends.items() if key not in known)

@@ -73,10 +73,10 @@ class Contents:
             fields = msgspec.json.decode(outer["payload"], type=dict[str, object] | None) or _NOTHING
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise MalformedRecord(f"not an object in JSON: {error}") from error
+        said = self._schemas.schema(outer["schema"])
         text = bytes(outer["schema"])
         if text not in self._defaults:
             self._defaults[text] = _of_connect(msgspec.json.decode(text))
-        said = self._schemas.schema(outer["schema"])
         return Content("JSON with schemas", fields, said.name, said.encodings, self._defaults[text])
 
     def _of_avro(self, number: SchemaId, payload: bytes) -> Content:
@@ -93,7 +93,7 @@ def _of_connect(schema: object) -> Defaults:
     rows: list[object] = [field for field in _fields(schema) if field.get("field") in ("before", "after")]
     columns = [column for row in rows or [schema] for column in _fields(row)]
     return {
-        str(column["field"]): column["default"]
+        str(column.get("field")): column["default"]
         for column in columns
         if column.get("optional") and column.get("default") is not None
     }

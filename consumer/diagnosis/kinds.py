@@ -8,6 +8,17 @@ from consumer.diagnosis.findings import Finding, Kind, Level
 
 _NOTE, _WARNING, _PROBLEM = Level.NOTE, Level.WARNING, Level.PROBLEM
 
+_CONFIGURATION = (
+    Kind("scale-unused", _WARNING, "a scale is said that nothing uses, so that a decimal's bytes cannot be read",
+         "say as: decimal beside it, or leave it out"),
+    Kind("trackers-unapplied", _NOTE, "config.yaml has other trackers than the database",
+         "nothing, `milestones run` applies them; `milestones trackers apply --dry-run` shows them"),
+    Kind("no-trackers", _WARNING, "nothing is tracked",
+         "write `trackers:` in config.yaml"),
+    Kind("column-unfollowed", _NOTE, "`documents` says how a column is encoded that no tracker follows",
+         "{advice}"),
+)  # fmt: skip
+
 _KAFKA = (
     Kind("broker-unreachable", _PROBLEM, "no broker answers, or none lets this program in",
          "check kafka.bootstrap.servers, security.protocol and credentials, and that the cluster is up"),
@@ -16,7 +27,7 @@ _KAFKA = (
     Kind("transactions-refused", _PROBLEM, "a transaction cannot be begun",
          "allow WRITE and DESCRIBE on transactional ids that begin with {prefix}, or output.guarantee: at_least_once"),
     Kind("topic-missing", _PROBLEM, "a topic does not exist",
-         "create {topic}, or set input.create_topics: true"),
+         "create {topic}, or set input.create_topics: true; if it is there, allow DESCRIBE on it"),
     Kind("topic-to-be-made", _NOTE, "a topic does not exist yet, and `milestones run` makes it",
          "nothing, or create {topic} with settings of your own before the first run"),
     Kind("pattern-unmatched", _WARNING, "no topic matches input.pattern",
@@ -76,10 +87,6 @@ _POSTGRES = (
          "make the database anew with encoding UTF8"),
     Kind("clocks", _WARNING, "clocks differ, so that times and ages are wrong",
          "let time be set by NTP on {machines}"),
-    Kind("trackers-unapplied", _NOTE, "config.yaml has other trackers than the database",
-         "nothing, `milestones run` applies them; `milestones trackers apply --dry-run` shows them"),
-    Kind("no-trackers", _WARNING, "nothing is tracked",
-         "write `trackers:` in config.yaml"),
 )  # fmt: skip
 
 _SAMPLE = (
@@ -129,9 +136,14 @@ _SAMPLE = (
          "set provide.transaction.metadata=true in the connector"),
 )  # fmt: skip
 
-KINDS: Mapping[str, Kind] = {kind.code: kind for kind in (*_KAFKA, *_POSTGRES, *_SAMPLE)}
+KINDS: Mapping[str, Kind] = {kind.code: kind for kind in (*_CONFIGURATION, *_KAFKA, *_POSTGRES, *_SAMPLE)}
 
-SECTIONS: Mapping[str, tuple[Kind, ...]] = {"Kafka": _KAFKA, "PostgreSQL": _POSTGRES, "The sample": _SAMPLE}
+SECTIONS: Mapping[str, tuple[Kind, ...]] = {
+    "The configuration": _CONFIGURATION,
+    "Kafka": _KAFKA,
+    "PostgreSQL": _POSTGRES,
+    "The sample": _SAMPLE,
+}
 """As the page has them."""
 
 

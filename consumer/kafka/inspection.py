@@ -92,15 +92,15 @@ class Cluster:
         answers = self._admin.describe_configs(resources, request_timeout=_TIMEOUT_S)
         return {resource.name: _config(answer) for resource, answer in answers.items()}
 
-    def _described_group(self) -> GroupFacts | None:
-        """None where this user may not see it."""
+    def _described_group(self) -> GroupFacts:
+        """Its state is empty where this user may not see it."""
         asked = self._admin.describe_consumer_groups(
             [self._group], include_authorized_operations=True, request_timeout=_TIMEOUT_S
         )[self._group]
         try:
             about = answer_of(asked)
-        except MilestonesError:
-            return None
+        except Fatal:
+            return GroupFacts(self._group, "", 0, operations=frozenset())
         operations = _names(about.authorized_operations)
         return GroupFacts(self._group, about.state.name, len(about.members), about.partition_assignor or "", operations)
 

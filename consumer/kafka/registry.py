@@ -92,11 +92,13 @@ class Registry:
         return texts
 
     def silence(self) -> str | None:
-        """Why the registry cannot be asked, or does not let this program in; None where it answers."""
+        """Why the registry cannot be asked, or does not know this program; None where it answers."""
         try:
             self._client.get_subjects()
         except Exception as error:  # noqa: BLE001 - whatever it is, there is no answer
-            return f"{type(error).__name__}: {error}"
+            # Who may read schemas need not be allowed to list what there is.
+            is_answer = getattr(error, "http_status_code", None) == 403
+            return None if is_answer else f"{type(error).__name__}: {error}"
         return None
 
     def _check_unknown(self, key: tuple[str, int], now: float) -> None:

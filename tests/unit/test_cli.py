@@ -146,3 +146,20 @@ def test_every_command_of_the_help_explains_itself() -> None:
 def test_config_errors_and_stops_are_told_apart() -> None:
     assert not issubclass(ConfigError, Fatal)
     assert not issubclass(Fatal, ConfigError)
+
+
+def test_check_tells_of_encodings_that_nothing_uses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "kafka: {bootstrap.servers: k, group.id: g}\npostgres: {dsn: 'host=h'}\n"
+        "documents: {Sales Order: {columns: {grand_totl: {as: decimal}}}}\n"
+        "trackers: [{document_type: Sales Order, track_field: grand_total, scale: 9}]\n"
+    )
+    assert run(monkeypatch, "check", "--config", str(path)) == 0
+    told = capsys.readouterr().err
+    assert "warning: tracker Sales Order-grand_total: scale: 9 without as: decimal → say as: decimal" in told
+    assert (
+        "documents.Sales Order.columns.grand_totl: no tracker follows this column → did you mean grand_total?" in told
+    )

@@ -13,7 +13,8 @@ from consumer.core.facts import ClusterFacts, DatabaseFacts, GroupFacts, TopicFa
 from consumer.core.inputs import Inputs
 from consumer.core.positions import LogEnds, StoredPosition
 from consumer.core.records import Partition, Record
-from consumer.core.trackers import Tracker
+from consumer.core.trackers import DocumentType, Tracker
+from consumer.core.values import Encoding
 from consumer.diagnosis.cluster import Wanted
 from consumer.diagnosis.findings import Finding, Level, counted, worst
 from consumer.diagnosis.kinds import KINDS, SECTIONS
@@ -65,13 +66,14 @@ class World:
     configured: Sequence[Tracker] | None = None
     silence: str | None = None
     wanted: Mapping[str, object] = field(default_factory=dict)
+    documents: Mapping[str, DocumentType] = field(default_factory=dict)
 
     @property
     def terms(self) -> Terms:
         """What is configured."""
         inputs = Inputs((TOPIC,), None, (REACHED, LETTERS))
         said = Wanted(inputs, REACHED, LETTERS, False, "milestones-main", RETENTION, 1)
-        return Terms(replace(said, **self.wanted), GROUP, 100, self.configured, {}, DEFAULTS)
+        return Terms(replace(said, **self.wanted), GROUP, 100, self.configured, self.documents, DEFAULTS)
 
     def findings(self) -> list[Finding]:
         return Examination(_Cluster(self), _Database(self), _Registry(self), self.terms, lambda: AT_MS / 1_000).run()
@@ -141,6 +143,10 @@ def with_config(name: str, **config: str) -> World:
     return World(cluster(topic(name, {key.replace("_", "."): value for key, value in config.items()})))
 
 
+def columns(**encodings: Encoding) -> Mapping[str, DocumentType]:
+    return {"Sales Order": DocumentType("Sales Order", columns=encodings)}
+
+
 def newer_by(ms: int) -> World:
     one = update(0, {"name": "SO-1", "status": "Open"})
     return World(records=[type(one)(one.in_topic, 0, 0, one.with_key, one.with_value, None, AT_MS + ms)])
@@ -162,7 +168,7 @@ CASES: Sequence[Case] = (
     Case("not-allowed", lambda: with_topic(REACHED, operations=frozenset({"READ", "DESCRIBE"})),
          lambda: with_topic(REACHED, operations=frozenset({"WRITE", "DESCRIBE"}))),
     Case("not-allowed", lambda: World(cluster(group=GroupFacts(GROUP, "STABLE", 1, "", frozenset({"DESCRIBE"})))),
-         lambda: World(cluster(group=None))),
+         lambda: World(cluster(group=GroupFacts(GROUP, "STABLE", 1, "", None)))),
     Case("not-allowed", lambda: World(cluster(without=REACHED, operations=frozenset()), wanted=MADE),
          lambda: World(cluster(operations=frozenset()), wanted=MADE)),
     Case("not-allowed", lambda: World(records=Fatal("may not be read; allow READ")), World),
@@ -178,7 +184,9 @@ CASES: Sequence[Case] = (
     Case("replicas-lag", lambda: with_topic(TOPIC, lagging=1), World),
     Case("workers-idle", lambda: World(wanted={"workers": 3}), lambda: World(wanted={"workers": 2})),
     Case("group-foreign", lambda: World(cluster(group=GroupFacts(GROUP, "STABLE", 1, "range", ALL))), World),
-    Case("group-empty", lambda: World(cluster(group=GroupFacts(GROUP, "EMPTY", 0, "", ALL))), World),
+    Case("not-allowed", lambda: World(cluster(group=GroupFacts(GROUP, "", 0, "", frozenset()))), World),
+    Case("group-empty", lambda: World(cluster(group=GroupFacts(GROUP, "EMPTY", 0, "", ALL))),
+         lambda: World(cluster(group=GroupFacts(GROUP, "", 0, "", frozenset())))),
     Case("run-would-stop", lambda: World(stored=stored(3)), lambda: World(stored=stored(2))),
     Case("run-would-stop", lambda: World(stored=stored(2, "another")), lambda: World(stored=stored(0))),
     Case("registry-unreachable", lambda: World(silence="ConnectError"), World),
@@ -203,6 +211,12 @@ CASES: Sequence[Case] = (
          lambda: World(configured=[tracker()])),
     Case("trackers-unapplied", lambda: World(configured=[]),
          lambda: World(configured=[], trackers=[tracker(managed_by="hand")])),
+    Case("scale-unused", lambda: World(configured=[tracker(scale=2)]),
+         lambda: World(configured=[tracker(scale=2, **{"as": "decimal"})])),
+    Case("scale-unused", lambda: World(documents=columns(status=Encoding("date", 2))),
+         lambda: World(documents=columns(status=Encoding("decimal", 2)))),
+    Case("column-unfollowed", lambda: World(documents=columns(statuz=Encoding("text"))),
+         lambda: World(documents=columns(status=Encoding("text")))),
     Case("no-trackers", lambda: World(trackers=[]), World),
     Case("sample-short", lambda: World(whole=False), World),
 )  # fmt: skip
@@ -222,7 +236,8 @@ def test_a_finding_is_not_made_where_it_only_looks_so(case: Case) -> None:
 
 def test_every_finding_about_servers_has_its_case() -> None:
     of_records = {"registry-missing", "schema-unknown"}
-    kinds = {kind.code for kind in (*SECTIONS["Kafka"], *SECTIONS["PostgreSQL"])} - of_records
+    sections = ("The configuration", "Kafka", "PostgreSQL")
+    kinds = {kind.code for section in sections for kind in SECTIONS[section]} - of_records
     assert {case.code for case in CASES} == kinds | {"sample-short"}
 
 
