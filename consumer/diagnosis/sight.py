@@ -79,13 +79,13 @@ class Sight:
     def _envelope(self, record: Record, content: Content, shape: str = ENVELOPE) -> Seen | None:
         fields = content.fields
         source, op = fields.get("source"), fields.get("op")
-        if not isinstance(source, dict) or op not in KINDS:
+        if not isinstance(source, dict) or not isinstance(op, str) or op not in KINDS:
             return None
         block = msgspec.convert(source, Source, strict=False)
         transaction = msgspec.convert(fields.get("transaction"), Transaction | None, strict=False)
         seen = Seen(
             record=record, written=content.written, shape=shape if block.document_type is None else MINIMAL,
-            op=str(op), table=block.table or block.document_type or "", source=block, transaction=transaction,
+            op=op, table=block.table or block.document_type or "", source=block, transaction=transaction,
             plan=self._tables.of_table(block.table) or self._tables.of_type(block),
             before=_row(fields.get("before")), after=_row(fields.get("after")),
             connector=str(source.get("connector") or ""), version=str(source.get("version") or ""),

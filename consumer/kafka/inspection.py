@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -19,12 +20,13 @@ from consumer.core.facts import ClusterFacts, GroupFacts, TopicFacts
 from consumer.core.inputs import Inputs
 from consumer.core.positions import LogEnds
 from consumer.core.records import Partition
-from consumer.errors import Fatal, MilestonesError
+from consumer.errors import Fatal, MilestonesError, Transient
 from consumer.kafka.sampling import Newest, newest
 from consumer.kafka.settings import client_settings, made, producer_settings
 from consumer.kafka.topics import Topics, answer_of
 
 _TIMEOUT_S = 10.0
+_PATIENCE_S = 5.0
 _SAMPLE_TIMEOUT_S = 30.0
 _SETTINGS = frozenset({"cleanup.policy", "retention.ms", "max.message.bytes"})
 
@@ -56,12 +58,22 @@ class Cluster:
         self._topics = Topics(kafka)
 
     def facts(self) -> ClusterFacts:
-        """What the cluster is and has.
+        """What the cluster is and has. A topic that was made just now has a leader in a moment, and is waited for.
 
         Raises:
             PublishDown: no broker answers.
             Fatal: the broker refuses this user.
         """
+        deadline_s = time.monotonic() + _PATIENCE_S
+        while True:
+            try:
+                return self._facts()
+            except Transient:
+                if time.monotonic() > deadline_s:
+                    raise
+                time.sleep(0.2)
+
+    def _facts(self) -> ClusterFacts:
         present = self._topics.partitions()
         about = answer_of(self._admin.describe_cluster(include_authorized_operations=True, request_timeout=_TIMEOUT_S))
         self._admin.poll(0.5)

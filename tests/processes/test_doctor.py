@@ -120,12 +120,14 @@ def test_a_role_without_rights_and_positions_of_another_group_are_found(deployme
     code, found = examined(deployment)
     assert code == 3
     assert "take-over" in found["run-would-stop"][0]["found"]
-    with psycopg.connect(deployment.dsn, autocommit=True) as connection:
-        connection.execute("drop role if exists doctor_of_nothing")
-        connection.execute("create role doctor_of_nothing login")
     separator = "&" if "?" in deployment.dsn else "?"
     deployment.config["postgres"]["dsn"] = f"{deployment.dsn}{separator}options=-crole%3Ddoctor_of_nothing"
-    code, found = examined(deployment)
+    with psycopg.connect(deployment.dsn, autocommit=True) as connection:
+        connection.execute("create role doctor_of_nothing")
+        try:
+            code, found = examined(deployment)
+        finally:
+            connection.execute("drop role doctor_of_nothing")
     assert code == 3
     assert "insert on milestone" in found["rights-missing"][0]["found"]
     assert found["rights-missing"][0]["fix"].startswith("grant milestones_consumer to doctor_of_nothing")
