@@ -112,7 +112,7 @@ def _replicas(facts: ClusterFacts) -> Iterator[Finding]:
     single = sorted(topic.name for topic in facts.topics.values() if topic.replication == 1)
     if single:
         told = _first(single)
-        yield finding("replication", "topics", f"replication factor 1: {told}", topics=told)
+        yield finding("replication", "topics", f"replication factor 1: {told}")
     for topic in facts.topics.values():
         if topic.lagging:
             found = f"{topic.lagging} of {topic.partitions} partitions have replicas out of sync"
