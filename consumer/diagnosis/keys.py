@@ -63,10 +63,19 @@ def _of_type(document_type: str, keyed: Sequence[tuple[Seen, Mapping[str, object
         found = f"{share(shared, len(documents))} keys stand for several documents by {', '.join(columns)}"
         code = "key-not-of-document" if configured else "key-shared"
         yield finding(code, document_type, found, type=document_type, columns=", ".join(columns))
+    elif unnamed := [one for one, fields in keyed if not _names_its_document(one, fields)]:
+        found = f"{share(len(unnamed), len(keyed))} keys do not hold the name of their row"
+        yield finding("key-not-of-document", document_type, found, columns="name")
     split = sum(any(len(found) > 1 for found in topics.values()) for topics in places.values())
     if split:
         found = f"changes of {share(split, len(places))} documents are in several partitions of one topic"
         yield finding("document-split", document_type, found)
+
+
+def _names_its_document(one: Seen, key: Mapping[str, object]) -> bool:
+    """False where a row of Frappe has a name that is not in its key, and nothing else is configured."""
+    named_otherwise = one.plan is None or one.plan.key or not one.table.startswith("tab")
+    return bool(named_otherwise) or "name" not in one.row or str(one.row["name"]) in map(str, key.values())
 
 
 def _naming(one: Seen) -> tuple[str, ...]:

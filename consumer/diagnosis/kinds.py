@@ -107,7 +107,7 @@ _SAMPLE = (
     Kind("field-partly", _WARNING, "some rows lack the column that a tracker follows",
          "see whether {column} was renamed or dropped, or is left out by the connector's column.include.list"),
     Kind("decimal-unscaled", _PROBLEM, "values are decimals as base64, and nobody knows their scale",
-         "set decimal.handling.mode=string in the connector, or as: decimal with its scale (as: bits for BIT) at the tracker"),
+         "set decimal.handling.mode=string in the connector, or as: decimal and scale (BIT: as: bits) at the tracker"),
     Kind("as-missing", _WARNING, "other records' schemas say how the column is encoded, these have none",
          "say as: {encoding} at the tracker, or under documents.{type}.columns.{column}"),
     Kind("time-as-number", _WARNING, "a column looks like a date or a time, and is taken for a number",

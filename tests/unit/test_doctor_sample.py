@@ -164,6 +164,11 @@ CASES: Sequence[Case] = (
         lambda: sampled(whole(), documents={"Sales Order": DocumentType("Sales Order", key=("name",))}),
     ),
     Case(
+        "key-not-of-document",
+        lambda: sampled(orders({"status": "Open"}, key={"company": "A"})),
+        lambda: sampled(orders({"status": "Open"}, key=b"SO-0")),
+    ),
+    Case(
         "document-split",
         lambda: sampled([update(0, {"name": "SO-1"}, partition=0), update(0, {"name": "SO-1"}, partition=1)]),
         lambda: sampled([update(0, {"name": "SO-1"}, partition=0), update(0, {"name": "SO-2"}, partition=1)]),
