@@ -227,7 +227,9 @@ def _decoders(settings: Settings, registry: Registry | None) -> Callable[[Rules]
 
 def _options(settings: Settings) -> Options:
     said = settings.input
-    return Options(Shape(said.format), said.event_id_headers, said.unavailable_value, said.metadata_prefix)
+    names = settings.inputs.names
+    only_topic = names[0] if len(names) == 1 else ""
+    return Options(Shape(said.format), said.event_id_headers, said.unavailable_value, said.metadata_prefix, only_topic)
 
 
 def _limits(settings: Settings) -> Limits:

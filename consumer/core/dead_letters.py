@@ -6,6 +6,7 @@ import msgspec
 
 from consumer.core.milestones import Event
 from consumer.core.records import DeadLetter, Origin, Record, all_headers_of
+from consumer.errors import MalformedRecord
 
 PREFIX = "milestones.dead-letter."
 
@@ -34,10 +35,13 @@ def dead_letter_event(letter: DeadLetter, record: Record | None) -> Event:
         "origin.timestamp": None if record is None else str(record.timestamp()[1]),
         "payload": "removed by retention" if record is None else None,
     }
+    own = None if record is None else _headers_of(record)
+    if record is not None and own is None:
+        reason["headers"] = "unreadable"
     headers = [(PREFIX + name, text.encode()) for name, text in reason.items() if text is not None]
     if record is None:
         return Event(None, None, headers)
-    return Event(record.key(), record.value(), [*all_headers_of(record), *headers])
+    return Event(record.key(), record.value(), [*(own or ()), *headers])
 
 
 def payload_of(letter: Record) -> Payload | None:
@@ -59,5 +63,13 @@ def payload_of(letter: Record) -> Payload | None:
 
 def payload_at(record: Record, origin: Origin) -> Payload:
     """The record of a dead letter, read where it first stood."""
-    own = [(name, value) for name, value in all_headers_of(record) if not name.startswith(PREFIX)]
+    own = [(name, value) for name, value in _headers_of(record) or () if not name.startswith(PREFIX)]
     return Payload(record.topic() or "", origin, record.timestamp()[1], record.key(), record.value(), own)
+
+
+def _headers_of(record: Record) -> list[tuple[str, bytes | None]] | None:
+    """A record's headers; None where Kafka's client cannot read them."""
+    try:
+        return all_headers_of(record)
+    except MalformedRecord:
+        return None

@@ -101,7 +101,9 @@ def evaluate(
 
 
 def _end(candidate: Candidate, state: DocumentState, result: Evaluation) -> None:
-    """A delete ends the document, and is no milestone."""
+    """A delete ends the document, and is no milestone. A tombstone alone may be the old half of a rename, too."""
+    if state.moved_to is not None and not state.is_newer_than(candidate.event):
+        state.moved_to, state.occurrences = None, {}
     state.end(candidate.event)
     result.skipped[candidate.event.kind.value] += 1
     _touch(candidate.key, state, candidate.event, result)

@@ -9,6 +9,10 @@ from enum import StrEnum
 import msgspec
 
 from consumer.core.records import DeadLetter, Origin, Partition
+from consumer.errors import BadValue
+
+_LATEST_MS = 7_258_118_400_000
+"""2200-01-01. Below it, µs are exact in every number on the way to PostgreSQL."""
 
 
 class Kind(StrEnum):
@@ -86,3 +90,14 @@ class Decoded(msgspec.Struct):
     held: Mapping[Partition, int] = {}
     """Where partitions wait for a schema: the offset of the first record that was not decoded."""
     held_because: str = ""
+
+
+def checked_time(ms: int, field: str = "source.ts_ms") -> int:
+    """The time of a change, if PostgreSQL and subscribers can have it exactly.
+
+    Raises:
+        BadValue: it is before 1970 or after 2199; names the field.
+    """
+    if not 0 <= ms < _LATEST_MS:
+        raise BadValue("the time of the change is before 1970 or after 2199", field)
+    return ms

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import msgspec
 
+from consumer.errors import MalformedRecord
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence, Set
 
@@ -190,8 +192,17 @@ def headers_of(record: Record) -> list[tuple[str, bytes]]:
 
 
 def all_headers_of(record: Record) -> list[tuple[str, bytes | None]]:
-    """A record's headers in order, as they came."""
-    headers = cast("list[tuple[str, bytes | str | None]] | None", record.headers())
+    """A record's headers in order, as they came.
+
+    Raises:
+        MalformedRecord: Kafka's client cannot read them: the name of one is not UTF-8.
+    """
+    try:
+        headers = cast("list[tuple[str, bytes | str | None]] | None", record.headers())
+    except (SystemError, UnicodeDecodeError) as error:
+        raise MalformedRecord(
+            "the name of a header is not UTF-8, so none of the record's headers can be read"
+        ) from error
     return [(name, value.encode() if isinstance(value, str) else value) for name, value in headers or ()]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from consumer.core.events import checked_time
 from consumer.core.milestones import iso_time
 from consumer.core.records import Origin, headers_of
 from consumer.errors import MalformedRecord
@@ -21,7 +22,9 @@ PREFIX = "milestones.redrive."
 
 Headers = Sequence[tuple[str, bytes | None]]
 
-_LONGEST_NUMBER = 19
+_LONGEST_TEXT = 249
+"""Of a topic's name, in Kafka."""
+_MOST_PARTITIONS, _MOST = (1 << 31) - 1, (1 << 63) - 1
 
 
 class Trace(msgspec.Struct, frozen=True):
@@ -55,27 +58,30 @@ def trace_of(headers: Iterable[tuple[str, bytes | None]]) -> Trace | None:
 
     Raises:
         MalformedRecord: they are incomplete or unreadable: without them the state could go back.
+        BadValue: the time is none that can be stored.
     """
     found = {name.removeprefix(PREFIX): value for name, value in headers if name.startswith(PREFIX)}
     if not found:
         return None
-    origin = Origin(
-        _text(found, "origin.topic-id"), _number(found, "origin.partition"), _number(found, "origin.offset")
-    )
-    return Trace(_text(found, "origin.topic"), origin, _number(found, "origin.timestamp"), _number(found, "count"))
+    partition = _number(found, "origin.partition", _MOST_PARTITIONS)
+    origin = Origin(_text(found, "origin.topic-id"), partition, _number(found, "origin.offset"))
+    timestamp = checked_time(_number(found, "origin.timestamp"), PREFIX + "origin.timestamp")
+    return Trace(_text(found, "origin.topic"), origin, timestamp, _number(found, "count"))
 
 
 def _text(found: dict[str, bytes | None], name: str) -> str:
     text = (found.get(name) or b"").decode("utf-8", "replace")
     if not text:
         raise MalformedRecord("a redriven record lacks a header that tells its origin", PREFIX + name)
+    if len(text) > _LONGEST_TEXT or "\x00" in text:
+        raise MalformedRecord("a redriven record has a header that names no topic", PREFIX + name)
     return text
 
 
-def _number(found: dict[str, bytes | None], name: str) -> int:
+def _number(found: dict[str, bytes | None], name: str, most: int = _MOST) -> int:
     text = _text(found, name)
-    if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER):
-        raise MalformedRecord("a redriven record has a header that is no number", PREFIX + name)
+    if not (text.isascii() and text.isdecimal() and int(text) <= most):
+        raise MalformedRecord("a redriven record has a header that is no number of its kind", PREFIX + name)
     return int(text)
 
 
@@ -107,7 +113,7 @@ def as_redriven(event: ChangeEvent, record: Record) -> ChangeEvent:
     first place: sent again twice, it is still one change.
 
     Raises:
-        MalformedRecord: as `trace_of`.
+        Poison: as `trace_of`; or the record claims to have stood first where it was not sent yet.
     """
     headers = headers_of(record)
     if not headers:
@@ -116,6 +122,10 @@ def as_redriven(event: ChangeEvent, record: Record) -> ChangeEvent:
     if trace is None:
         return event
     first, identity, reached_at = trace.first_origin, event.identity, event.reached_at
+    if first[:2] == event.origin[:2] and first.offset >= event.origin.offset:
+        raise MalformedRecord(
+            "a redriven record claims a first place that is not before its own", PREFIX + "origin.offset"
+        )
     if identity.kind == "offset":
         identity = replace(identity, text=f"{first.topic_id}:{first.partition}:{first.offset}")
     if event.identity_ms == 0 and reached_at == record.timestamp()[1] * 1_000:

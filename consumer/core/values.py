@@ -29,7 +29,8 @@ LONGEST_NUMBER = 1_000
 UNAVAILABLE = "__debezium_unavailable_value"
 """Debezium's placeholder for a TOASTed column that did not change."""
 
-_SPACE_OUTSIDE_TEXTS = re.compile(r'("(?:[^"\\]|\\.)*+")|\s+')
+# A text that does not end is one up to the end: tried from each of its quotes it would take the square of the time.
+_SPACE_OUTSIDE_TEXTS = re.compile(r'("(?:[^"\\]|\\.)*+(?:"|\\?$))|\s+', re.DOTALL)
 
 
 class Encoding(msgspec.Struct, frozen=True):

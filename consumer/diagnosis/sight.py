@@ -15,8 +15,9 @@ from consumer.diagnosis.contents import Content, Contents, Defaults, Fields
 from consumer.errors import Poison, SchemaPending
 from consumer.formats.avro_schemas import Schemas
 from consumer.formats.cloudevents import PREFIX, attributes
-from consumer.formats.flattened import Metadata, last_part, said_in_headers
+from consumer.formats.flattened import Metadata, said_in_headers
 from consumer.formats.row_change import KINDS
+from consumer.formats.row_tables import last_part, table_of_schema
 from consumer.formats.shapes import Options
 from consumer.formats.source_block import Source, Transaction
 from consumer.formats.tables import Tables
@@ -128,7 +129,7 @@ class Sight:
         """By the metadata, else by the name of schema or topic where that is a tracked table's."""
         if source.table is not None:
             return source.table, self._tables.of_table(source.table)
-        for name in (last_part(content.schema), last_part(record.topic() or "")):
+        for name in (table_of_schema(content.schema), last_part(record.topic() or "")):
             plan = self._tables.of_name(name) if name else None
             if plan is not None:
                 return name, plan

@@ -12,13 +12,19 @@ from consumer.errors import MalformedRecord
 from consumer.formats.avro_rows import AvroRows
 from consumer.formats.avro_schemas import AvroSchema, AvroSchemas
 from consumer.formats.cloudevents import Attributes, attributes
-from consumer.formats.debezium_json import skipped_op
-from consumer.formats.flattened import Metadata, last_part, said_in_headers
+from consumer.formats.debezium_json import SKIPPED_OPS, skipped_op, untracked
+from consumer.formats.flattened import Metadata, said_in_headers
+from consumer.formats.record_keys import RecordKeys
 from consumer.formats.row_change import KINDS, RowChange
-from consumer.formats.shapes import NO_SHAPE, Options, Shape, no_table
+from consumer.formats.row_tables import RowTables
+from consumer.formats.shapes import NO_SHAPE, NO_TABLE, Options, Shape
 from consumer.formats.source_block import Source, Transaction
 from consumer.formats.tables import Tables
 from consumer.formats.wire import SchemaId, magic
+
+_OWN_SCHEMAS = "io.debezium."
+_KINDS = {"Heartbeat": "heartbeat", "TransactionMetadata": "transaction", "SchemaChange": "schema change"}
+_CLOUD_EVENT = frozenset({"specversion", "id", "source", "type"})
 
 
 class _Told(msgspec.Struct, frozen=True):
@@ -37,8 +43,9 @@ class AvroRecords:
     before: the name of a tracked table would stand in the bytes, with its length before it.
     """
 
-    def __init__(self, tables: Tables[AvroRows], schemas: AvroSchemas, options: Options) -> None:
+    def __init__(self, tables: Tables[AvroRows], schemas: AvroSchemas, options: Options, keys: RecordKeys) -> None:
         self._tables = tables
+        self._row_tables = RowTables(tables, keys, options.only_topic)
         self._schemas = schemas
         self._shape = options.shape
         self._metadata = Metadata(options.prefix)
@@ -52,11 +59,12 @@ class AvroRecords:
             SchemaPending: the schema cannot be had now.
         """
         known = self._schemas.schema(schema)
-        kind = _accompanying(known.fields)
-        if kind is not None:
-            return kind
-        shape = _shape(known.fields)
+        if known.name.startswith(_OWN_SCHEMAS):
+            return _accompanying(known.name)
+        shape = _shape(known)
         if self._shape not in (Shape.AUTO, shape):
+            if shape is Shape.DEBEZIUM and (kind := SKIPPED_OPS.get(str(_mapping(known.read(payload)).get("op")))):
+                return kind
             raise MalformedRecord(f"the Avro schema {known.name} is {shape}, and input.format is {self._shape}", "op")
         if shape is Shape.DEBEZIUM:
             return self._envelope(known, payload)
@@ -68,7 +76,7 @@ class AvroRecords:
         return any(name in payload for name in self._tracked)
 
     def _envelope(self, schema: AvroSchema, payload: bytes) -> RowChange | str:
-        if not self._names_a_tracked_table(payload):
+        if not (self._names_a_tracked_table(payload) or schema.is_minimal):
             return "untracked"
         datum = _mapping(schema.read(payload))
         told = _told(datum, _Told)
@@ -77,7 +85,7 @@ class AvroRecords:
         source = told.source
         reader = None if source is None else self._tables.of_source(source)
         if reader is None or source is None:
-            return "untracked"
+            return untracked(source or Source())
         before, after = datum.get("before"), datum.get("after")
         if after is None and told.op != "d":
             raise MalformedRecord(f"op {told.op} without `after`", "after")
@@ -99,7 +107,7 @@ class AvroRecords:
             return skipped_op(said.op)
         reader = self._tables.of_source(said.source)
         if reader is None:
-            return "untracked"
+            return untracked(said.source)
         if isinstance(data, bytes) or schema is None:
             wire = magic(data) if isinstance(data, bytes) else None
             if wire is None:
@@ -117,32 +125,23 @@ class AvroRecords:
         in_row = {name: datum[name] for name in self._metadata.names & datum.keys()}
         said = {**said_in_headers(record, self._metadata), **in_row}
         change = self._metadata.change(said)
-        reader = self._reader(change.source, schema, record)
-        if reader is None:
-            return no_table(record, said=bool(said), told=True, shape=self._shape)
-        return change.change(datum, reader, schema.encodings)
-
-    def _reader(self, source: Source, schema: AvroSchema, record: Record) -> AvroRows | None:
-        """By the metadata, else by the schema's name, else by the topic's."""
-        if source.table is not None:
-            return self._tables.of_table(source.table)
-        names = (last_part(schema.name), last_part(record.topic() or ""))
-        return next((rows for name in names if (rows := self._tables.of_name(name)) is not None), None)
+        reader, told = self._row_tables.of(record, change.source.table, schema.name)
+        if reader is not None:
+            return change.change(datum, reader, schema.encodings)
+        if told:
+            return "untracked"
+        raise MalformedRecord(NO_TABLE)
 
 
-def _shape(fields: frozenset[str]) -> Shape:
-    if "op" in fields and "source" in fields and ("before" in fields or "after" in fields):
+def _shape(schema: AvroSchema) -> Shape:
+    if "op" in schema.fields and "source" in schema.records:
         return Shape.DEBEZIUM
-    return Shape.CLOUDEVENTS if "specversion" in fields else Shape.FLATTENED
+    return Shape.CLOUDEVENTS if schema.fields >= _CLOUD_EVENT else Shape.FLATTENED
 
 
-def _accompanying(names: frozenset[str]) -> str | None:
-    """The kind of record that accompanies changes, by the fields of its schema."""
-    if "ddl" in names and "databaseName" in names:
-        return "schema change"
-    if {"status", "id", "event_count"} <= names:
-        return "transaction"
-    return "heartbeat" if names in ({"ts_ms"}, {"ts_ms", "ts_us", "ts_ns"}) else None
+def _accompanying(schema: str) -> str:
+    """The kind of a record that accompanies changes, by the name of Debezium's own schema."""
+    return next((kind for name, kind in _KINDS.items() if name in schema), "message")
 
 
 def _told(datum: Mapping[str, object], told: type[_Told]) -> _Told:

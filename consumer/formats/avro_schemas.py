@@ -39,7 +39,10 @@ class Schemas(Protocol):
 
 
 class AvroSchema:
-    """A writer's schema, ready to read with: its name, the top record's fields, and what it says of columns."""
+    """A writer's schema, ready to read with: its name, the top record's fields, and what it says of columns.
+
+    `records` are those of the fields that are records; `is_minimal`: it is one of a minimal change event.
+    """
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._names: dict[str, dict[str, object]] = {}
@@ -51,6 +54,9 @@ class AvroSchema:
         top = self._record(nodes[-1])
         self.name = "" if top is None else _full(str(top.get("name", "")), str(top.get("namespace") or ""))
         self.fields = frozenset(name for name, _ in _fields(top))
+        inner = {name: found for name, node in _fields(top) if (found := self._record(node)) is not None}
+        self.records = frozenset(inner)
+        self.is_minimal = "document_type" in (name for name, _ in _fields(inner.get("source")))
         rows = [self._record(node) for name, node in _fields(top) if name in ("before", "after")]
         columns = [column for row in rows if row is not None for column in _fields(row)] or list(_fields(top))
         encodings = {name: self._encoding(node) for name, node in columns}
@@ -186,7 +192,9 @@ class AvroSchemas:
 def _parsed(texts: Sequence[str], schema: SchemaId) -> AvroSchema:
     try:
         return AvroSchema(texts)
-    except (fastavro.schema.SchemaParseException, fastavro.schema.UnknownType, RecursionError, LookupError) as error:
+    except MalformedRecord:
+        raise
+    except Exception as error:  # Whatever stands in a registry: a parser of schemas may stumble in any way.
         raise MalformedRecord(
             f"schema {schema.kind} {schema.number} of the registry cannot be read: {error}"
         ) from error

@@ -67,6 +67,16 @@ def storable(text: str | None, field: str) -> str | None:
     return text
 
 
+def is_object(raw: Raw) -> bool:
+    """Whether this is an object, by its first byte."""
+    return memoryview(raw)[:1].tobytes() == b"{"
+
+
+def is_wrapper(payload: Raw, schema: Raw) -> bool:
+    """Whether JsonConverter wrote these fields; a row may have columns of these names, which are texts."""
+    return is_object(payload) and (is_object(schema) or bytes(schema) == b"null")
+
+
 def placeholders(unavailable: str) -> tuple[object, ...]:
     """Debezium's placeholder for a column that it did not see, as a value of each type that a column may have.
 
@@ -102,12 +112,17 @@ class JsonSchema(msgspec.Struct, frozen=True):
     encodings: Mapping[str, Encoding]
 
 
+_MOST_BYTES = 16 << 20
+"""Schemas that are kept, as texts: thousands of tables' schemas."""
+
+
 class SchemaReader:
     """Reads the schema that JsonConverter writes beside a payload; each one once."""
 
     def __init__(self) -> None:
         self._decode = msgspec.json.Decoder(_Field | None).decode
         self._known: dict[bytes, JsonSchema] = {}
+        self._bytes = 0
 
     def schema(self, schema: Raw) -> JsonSchema:
         """What it says; nothing for a null schema.
@@ -118,8 +133,10 @@ class SchemaReader:
         text = bytes(schema)
         known = self._known.get(text)
         if known is None:
-            if len(self._known) > 1_000:
+            self._bytes += len(text)
+            if self._bytes > _MOST_BYTES:
                 self._known.clear()
+                self._bytes = len(text)
             known = self._known[text] = self._read(text)
         return known
 

@@ -13,16 +13,19 @@ from msgspec import UNSET, Raw, UnsetType
 
 from consumer.core.values import Encoding
 from consumer.errors import MalformedRecord, UnknownOperation
-from consumer.formats.connect_json import SchemaReader
+from consumer.formats.connect_json import SchemaReader, is_object, is_wrapper
 from consumer.formats.row_change import KINDS, RowChange
 from consumer.formats.rows import JsonRows
+from consumer.formats.shapes import NO_SOURCE
 from consumer.formats.source_block import Source, Transaction
 from consumer.formats.tables import Tables
 
 SKIPPED_OPS = {"t": "truncate", "m": "message"}
 
+_TIMES = frozenset({"ts_ms", "ts_us", "ts_ns"})
+_TRANSACTION = _TIMES | {"status", "id", "event_count", "data_collections"}
 _TRANSACTION_MARKERS = (Raw(b'"BEGIN"'), Raw(b'"END"'))
-_HEARTBEAT = frozenset({"ts_ms", "ts_us", "ts_ns"})
+_SCHEMA_CHANGE = frozenset({"source", "ts_ms", "databaseName", "ddl"})
 _NULL = Raw(b"null")
 _NO_ENCODINGS: Mapping[str, Encoding] = {}
 
@@ -37,10 +40,7 @@ class Envelope(msgspec.Struct, gc=False):
     op: str | None = None
     ts_ms: int | None = None
     payload: Raw | UnsetType = UNSET
-    schema: Raw | UnsetType = UNSET
-    status: Raw | UnsetType = UNSET
-    id: Raw | UnsetType = UNSET
-    ddl: Raw | UnsetType = UNSET
+    schema: Raw = _NULL
 
 
 class DebeziumJson:
@@ -51,54 +51,55 @@ class DebeziumJson:
         self._of_table = tables.of_table
         self._schemas = schemas
         self._decode = msgspec.json.Decoder(Envelope).decode
-        self._decode_any = msgspec.json.Decoder(dict[str, Raw]).decode
 
     def change(self, value: bytes | Raw) -> RowChange | str | None:
         """The change of a tracked row, or the kind of record that is none; None for an object that is no envelope.
 
         Raises:
-            MalformedRecord: JSON, but nothing of Debezium's, or a row that cannot be read.
+            MalformedRecord: an envelope that does not say its table, or a row that cannot be read.
             UnknownOperation: an `op` that Debezium does not document.
             msgspec.DecodeError, RecursionError: not JSON, or not of these types.
         """
         envelope = self._decode(value)
         encodings = _NO_ENCODINGS
-        if envelope.op is None and envelope.payload is not UNSET:
-            encodings = self._schemas.schema(_NULL if envelope.schema is UNSET else envelope.schema).encodings
-            value = envelope.payload
-            envelope = self._decode(value)
+        if envelope.op is None and envelope.payload is not UNSET and is_wrapper(envelope.payload, envelope.schema):
+            encodings = self._schemas.schema(envelope.schema).encodings
+            envelope = self._decode(envelope.payload)
         op, source = envelope.op, envelope.source
-        if op not in KINDS or op is None:
-            return self._skipped_kind(envelope, value)
-        if source is None:
-            return "untracked"
+        if op is None or source is None:
+            return None
+        if op not in KINDS:
+            return skipped_op(op)
         reader = self._of_table(source.table) or self._tables.of_type(source)
         if reader is None:
-            return "untracked"
+            return untracked(source)
         before, after = reader.row(envelope.before), reader.row(envelope.after)
         if after is None and op != "d":
             raise MalformedRecord(f"op {op} without `after`", "after")
         return RowChange(op, before, after, source, reader, encodings, envelope.transaction, envelope.ts_ms)
 
-    def kind(self, value: bytes | Raw) -> str | None:
-        """The kind of record that accompanies changes; None for one that does not."""
-        try:
-            envelope = self._decode(value)
-        except msgspec.ValidationError:
-            return None
-        return self._skipped_kind(envelope, value) if envelope.op is None else SKIPPED_OPS.get(envelope.op)
 
-    def _skipped_kind(self, envelope: Envelope, value: bytes | Raw) -> str | None:
-        """Why a record without a row change is passed over; None for what may be a row alone."""
-        if envelope.op is not None:
-            return skipped_op(envelope.op)
-        if envelope.ts_ms is None:
-            return None
-        if envelope.ddl is not UNSET and envelope.source is not None:
-            return "schema change"
-        if envelope.status in _TRANSACTION_MARKERS and envelope.id is not UNSET:
-            return "transaction"
-        return "heartbeat" if envelope.source is None and self._decode_any(value).keys() <= _HEARTBEAT else None
+def accompanying(fields: Mapping[str, Raw]) -> str | None:
+    """The kind of a record that accompanies changes, by what Debezium puts into it; None for one that does not."""
+    names = fields.keys()
+    if "ts_ms" not in names:
+        return None
+    if names <= _TIMES:
+        return "heartbeat"
+    if names <= _TRANSACTION and "id" in names and fields.get("status") in _TRANSACTION_MARKERS:
+        return "transaction"
+    return "schema change" if names >= _SCHEMA_CHANGE and is_object(fields["source"]) else None
+
+
+def untracked(source: Source) -> str:
+    """The kind of a change of a table that nobody tracks.
+
+    Raises:
+        MalformedRecord: it says neither table nor document type.
+    """
+    if not (source.table or source.document_type):
+        raise MalformedRecord(NO_SOURCE, "source")
+    return "untracked"
 
 
 def skipped_op(op: str | None) -> str:

@@ -7,7 +7,7 @@ from collections import Counter
 from consumer.core.events import ChangeEvent, Decoded
 from consumer.core.records import Batch, DeadLetter, Partition, Record, offset_of, partition_of
 from consumer.core.trackers import Rules
-from consumer.errors import Poison, SchemaPending
+from consumer.errors import MalformedRecord, Poison, SchemaPending
 from consumer.formats.avro_records import AvroRecords
 from consumer.formats.avro_rows import AvroRows
 from consumer.formats.avro_schemas import AvroSchemas, Schemas
@@ -37,7 +37,7 @@ class ChangeDecoder:
         self._options = options
         json_tables = Tables(rules.plans, lambda plan: JsonRows(plan, options.unavailable))
         avro_tables = Tables(rules.plans, lambda plan: AvroRows(plan, options.unavailable))
-        self._avro = AvroRecords(avro_tables, avro, options)
+        self._avro = AvroRecords(avro_tables, avro, options, self._keys)
         self._json = JsonRecords(json_tables, options, self._keys, self._avro)
         self._json_change = self._json.change
 
@@ -75,11 +75,20 @@ class ChangeDecoder:
         value = record.value()
         if value is None or value == b"null":
             return self._tombstone(record, batch, reading)
-        # No Avro of a change begins so: its first byte is a branch, a magic byte or a length.
-        change = self._json_change(record, value) if value[:1] == b"{" else self._binary(record, value)
+        change = self._object(record, value) if value[:1] == b"{" else self._binary(record, value)
         if isinstance(change, str):
             return change
         return "unchanged" if change.unchanged else change.event(record, batch, reading)
+
+    def _object(self, record: Record, value: bytes) -> RowChange | str:
+        """JSON; only where it is none may the same byte be Avro whose schema a header names."""
+        try:
+            return self._json_change(record, value)
+        except MalformedRecord:
+            wire = wired(record, value)
+            if wire is None:
+                raise
+            return self._avro.change(record, *wire)
 
     def _binary(self, record: Record, value: bytes) -> RowChange | str:
         wire = wired(record, value)
@@ -89,5 +98,5 @@ class ChangeDecoder:
         """A delete, where flattened records are configured; behind an envelope that said so, nothing."""
         if self._options.shape is not Shape.FLATTENED:
             return "tombstone"
-        change = self._json.deleted(record, self._keys.table(record))
+        change = self._json.deleted(record)
         return change if isinstance(change, str) else change.event(record, batch, reading)

@@ -84,10 +84,3 @@ def said_in_headers(record: Record, metadata: Metadata) -> dict[str, object]:
             # The new half of a rename is an insert, whether `__op` says so or nothing does.
             said.setdefault(metadata.op, "c")
     return said
-
-
-def last_part(name: str) -> str:
-    """What a topic or a schema is called after its table: `erp.shop.tabTask` and `erp.shop.tabTask.Value` alike."""
-    for suffix in (".Value", ".Envelope", ".Key"):
-        name = name.removesuffix(suffix)
-    return name.rpartition(".")[2]

@@ -6,15 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
-from consumer.core.records import Record
 from consumer.core.values import TEXT, Encoding, Scalar, canonical
 from consumer.errors import MalformedRecord, MissingKey
-from consumer.formats.connect_json import canonical_json, storable
+from consumer.formats.connect_json import SchemaReader, canonical_json, is_object, storable
 
 ROUTER_FIELDS = ("__dbz__physicalTableIdentifier",)
 """What ByLogicalTableRouter adds to keys: not part of the document's name."""
+
+
+class _Wrapped(msgspec.Struct, gc=False):
+    schema: Raw = Raw(b"null")
+    payload: Raw | UnsetType = UNSET
+
 
 _decode_any = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -24,29 +29,35 @@ _NO_KEY = "the record has no key; set documents.<type>.key to the columns that n
 class JsonKeys:
     """Keys as JSON or plain text. Several columns are joined with `|` in the key's order; `columns` picks some."""
 
-    def name(self, record: Record, columns: tuple[str, ...] = ()) -> str:
-        """The name in a record's key.
+    def __init__(self) -> None:
+        self._schemas = SchemaReader()
+        self._decode_wrapped = msgspec.json.Decoder(_Wrapped).decode
+
+    def name(self, key: bytes | None, columns: Sequence[str] = ()) -> str:
+        """The name in a key.
 
         Raises:
             MissingKey: there is no key, it is empty, or it lacks the columns.
             MalformedRecord: neither JSON nor text.
         """
-        return key_text(record.key(), columns)
+        if not key:
+            raise MissingKey(_NO_KEY)
+        decoded, encodings = key_fields(key), self._encodings(key)
+        if not isinstance(decoded, dict):
+            return joined([_text(decoded, TEXT)])
+        names = columns or [name for name in decoded if name not in ROUTER_FIELDS]
+        return joined([_text(decoded.get(name), encodings.get(name, TEXT)) for name in names])
 
-    def name_in_header(self, value: bytes, columns: tuple[str, ...] = ()) -> str:
-        """The name in a header that holds another record's key; raises as `name` does."""
-        return key_text(value, columns)
-
-
-def key_text(key: bytes | None, columns: Sequence[str] = ()) -> str:
-    """A document's name from a key in JSON or text; raises as `JsonKeys.name` does."""
-    if not key:
-        raise MissingKey(_NO_KEY)
-    decoded = key_fields(key)
-    if not isinstance(decoded, dict):
-        return _joined([decoded])
-    names = columns or [name for name in decoded if name not in ROUTER_FIELDS]
-    return _joined([decoded.get(name) for name in names])
+    def _encodings(self, key: bytes) -> Mapping[str, Encoding]:
+        """What the key's own schema says of its columns."""
+        if b'"schema"' not in key:
+            return {}
+        try:
+            wrapped = self._decode_wrapped(key)
+        except msgspec.ValidationError:
+            return {}
+        is_struct = wrapped.payload is not UNSET and is_object(wrapped.schema)
+        return self._schemas.schema(wrapped.schema).encodings if is_struct else {}
 
 
 def key_fields(key: bytes) -> object:
@@ -86,11 +97,7 @@ def name_of_fields(fields: Mapping[str, object], columns: Sequence[str], encodin
     return joined([storable(canonical(cast("Scalar", fields.get(n)), encodings.get(n, TEXT)), "key") for n in names])
 
 
-def _joined(values: Sequence[object]) -> str:
-    return joined([_decode_key_value(value) for value in values])
-
-
-def _decode_key_value(value: object) -> str | None:
-    if isinstance(value, str):
+def _text(value: object, encoding: Encoding) -> str | None:
+    if isinstance(value, str) and encoding is TEXT:
         return storable(value or None, "key")
-    return canonical_json(Raw(_encode(value)), "key")
+    return canonical_json(Raw(_encode(value)), "key", encoding)

@@ -9,7 +9,7 @@ from consumer.core.records import Record
 from consumer.core.values import Encoding
 from consumer.errors import Poison
 from consumer.formats.avro_schemas import AvroSchemas
-from consumer.formats.keys import ROUTER_FIELDS, key_fields, key_text, name_of_fields
+from consumer.formats.keys import ROUTER_FIELDS, JsonKeys, key_fields, name_of_fields
 from consumer.formats.wire import SchemaId, magic, wired_key
 
 
@@ -18,6 +18,7 @@ class RecordKeys:
 
     def __init__(self, schemas: AvroSchemas) -> None:
         self._schemas = schemas
+        self._json = JsonKeys()
 
     def name(self, record: Record, columns: tuple[str, ...] = ()) -> str:
         """The document's name: the key's columns in its order, or those of `columns`, joined with `|`.
@@ -28,13 +29,13 @@ class RecordKeys:
             SchemaPending: its schema cannot be had now.
         """
         key = record.key()
-        wire = None if not key or key[:1] in b'{["' else wired_key(record, key)
-        return key_text(key, columns) if wire is None else self._avro_name(*wire, columns)
+        wire = wired_key(record, key) if key else None
+        return self._json.name(key, columns) if wire is None else self._avro_name(*wire, columns)
 
     def name_in_header(self, value: bytes, columns: tuple[str, ...] = ()) -> str:
         """The name in a header that holds another record's key; raises as `name` does."""
         wire = magic(value)
-        return key_text(value, columns) if wire is None else self._avro_name(*wire, columns)
+        return self._json.name(value, columns) if wire is None else self._avro_name(*wire, columns)
 
     def table(self, record: Record) -> str | None:
         """The table that ByLogicalTableRouter wrote into the key; None where it did not."""

@@ -142,7 +142,9 @@ class RowChange(msgspec.Struct, gc=False):
             return checked_name(keys.name(record, columns))
         cells = [(column, self.reader.cell(row, column)) for column in columns]
         texts = [
-            None if cell is UNSET or self.reader.is_placeholder(cell) else self.reader.text(cell, column, TEXT)
+            None
+            if cell is UNSET or self.reader.is_placeholder(cell)
+            else self.reader.text(cell, column, self.encodings.get(column) or TEXT)
             for column, cell in cells
         ]
         if None in texts:

@@ -6,6 +6,7 @@ are what they look like: enums, sets, XML, ranges and network addresses are text
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from consumer.core.values import Encoding
@@ -34,6 +35,8 @@ _ENCODINGS: Mapping[str, str] = {
     "io.debezium.data.Uuid": "uuid",
 }
 
+_SCALE = re.compile(r"-?[0-9]{1,6}")
+
 _UNNAMED: Mapping[str, str] = {"float": "float", "float32": "float", "array": "array"}
 
 
@@ -48,4 +51,4 @@ def encoding_of(
     if encoding is None:
         return None
     scale = parameters.get("scale", "")
-    return Encoding(encoding, int(scale) if scale.removeprefix("-").isdecimal() else None, items)
+    return Encoding(encoding, int(scale) if _SCALE.fullmatch(scale) else None, items)

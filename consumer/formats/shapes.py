@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 import msgspec
 
-from consumer.core.records import Record
 from consumer.core.values import UNAVAILABLE
 from consumer.errors import MalformedRecord
 
@@ -14,6 +14,13 @@ NO_SHAPE = (
     "not a change event: no Debezium envelope (it has no `op`), no CloudEvent, and no flattened record that says its "
     "table; for flattened records without metadata set input.format: flattened"
 )
+NO_TABLE = (
+    "a flattened record that does not say its table: add `table` to add.fields, or read a topic for each table, "
+    "called <prefix>.<database or schema>.<table>"
+)
+NO_SOURCE = "a change that does not say of what: set `source.table`, or `source.document_type` (docs/producing.md)"
+
+_PLACE = re.compile(r"at `\$\.([^`]+)`")
 
 
 class Shape(StrEnum):
@@ -29,34 +36,21 @@ class Options(msgspec.Struct, frozen=True):
     """What config.yaml's `input` says of formats.
 
     `event_id_headers` carry a change's id where its source does not identify it; `unavailable` is the connector's
-    `unavailable.value.placeholder`; `prefix` is what flattened metadata begins with (`add.fields.prefix`).
+    `unavailable.value.placeholder`; `prefix` is what flattened metadata begins with (`add.fields.prefix`);
+    `only_topic` is the input where that is one topic, which then cannot be named after each table.
     """
 
     shape: Shape = Shape.AUTO
     event_id_headers: tuple[str, ...] = ("ce_id", "event-id")
     unavailable: str = UNAVAILABLE
     prefix: str = "__"
+    only_topic: str = ""
 
 
 DEFAULTS = Options()
 
 
-def no_table(record: Record, *, said: bool, told: bool, shape: Shape) -> str:
-    """What becomes of a flattened record for whose table there is no reader: `untracked`, if it named its table.
-
-    Args:
-        said: it has metadata, so it is a flattened record.
-        told: metadata or schema told the table.
-        shape: what is configured.
-
-    Raises:
-        MalformedRecord: nobody knows its table, or it is no change event at all.
-    """
-    if told:
-        return "untracked"
-    if said or shape is Shape.FLATTENED:
-        # Debezium's topic for each table is <prefix>.<database or schema>.<table>.
-        if (record.topic() or "").count(".") >= 2:
-            return "untracked"
-        raise MalformedRecord("a flattened record that does not say its table: add `table` to add.fields")
-    raise MalformedRecord(NO_SHAPE, "op")
+def not_of_types(what: str, error: msgspec.ValidationError) -> MalformedRecord:
+    """The verdict on an object whose fields are not of the types that they have in `what`."""
+    place = _PLACE.search(str(error))
+    return MalformedRecord(f"{what}: {error}", None if place is None else place[1])

@@ -7,14 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from consumer.core.events import SourceIdentity
+from consumer.core.events import SourceIdentity, checked_time
 from consumer.core.records import Origin, Record, headers_of
 from consumer.errors import BadValue
 from consumer.formats.connect_json import storable
 
+_LONGEST_IDENTITY = 1_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST_MS = 7_258_118_400_000
-"""2200-01-01. Below it, µs are exact in every number on the way to PostgreSQL."""
 
 
 class Source(msgspec.Struct, gc=False):
@@ -43,17 +42,6 @@ class Transaction(msgspec.Struct, gc=False):
 
     id: str | None = None
     total_order: int | None = None
-
-
-def checked_time(ms: int) -> int:
-    """The time of a change, if PostgreSQL and subscribers can have it exactly.
-
-    Raises:
-        BadValue: it is before 1970 or after 2199.
-    """
-    if not 0 <= ms < _LATEST_MS:
-        raise BadValue("the time of the change is before 1970 or after 2199", "source.ts_ms")
-    return ms
 
 
 def times_of(source: Source, envelope_ms: int | None, record: Record) -> tuple[int, int]:
@@ -96,11 +84,13 @@ def identity_of(
     PostgreSQL's LSN with its transaction; else an event id header; else where the record stands.
     """
     if source.id is not None:
-        text = storable(str(source.id), "source.id") or ""
+        text = _identifying(str(source.id), "source.id")
         return SourceIdentity("event id", text, renaming=text)
     if source.file is not None and source.pos is not None:
         return _of_binary_log(source, transaction)
     if source.lsn is not None:
+        _identifying(str(source.lsn), "source.lsn")
+        _identifying(str(source.tx_id), "source.txId")
         text = f"{source.lsn}:{source.tx_id}:{source.ts_ms}"
         return SourceIdentity("lsn", text, renaming=text)
     event_id = _event_id(record, id_headers)
@@ -110,11 +100,11 @@ def identity_of(
 
 
 def _of_binary_log(source: Source, transaction: Transaction | None) -> SourceIdentity:
-    storable(source.file, "source.file")
-    storable(source.gtid, "source.gtid")
+    _identifying(source.file or "", "source.file")
     position = f"{source.server_id}:{source.file}:{source.pos}:{source.row}:{source.ts_ms}"
     if source.gtid is None:
         return SourceIdentity("binlog", position, renaming=position)
+    _identifying(source.gtid, "source.gtid")
     # A connector that was killed in the midst of a transaction counts the rest of it from 1 again: the order tells
     # changes apart after a fail-over, where places are others, and is no part of the identity.
     total_order = None if transaction is None else transaction.total_order
@@ -126,5 +116,17 @@ def _of_binary_log(source: Source, transaction: Transaction | None) -> SourceIde
 def _event_id(record: Record, id_headers: Sequence[str]) -> str | None:
     for name, value in headers_of(record):
         if name in id_headers and value:
-            return storable(value.decode("utf-8", "replace"), name)
+            return _identifying(value.decode("utf-8", "replace"), name)
     return None
+
+
+def _identifying(text: str, field: str) -> str:
+    """The text itself, if it can tell changes apart and be kept.
+
+    Raises:
+        BadValue: it is empty, longer than 1,000 characters, or holds a NUL.
+    """
+    if not 0 < len(text) <= _LONGEST_IDENTITY:
+        raise BadValue(f"what identifies the change is empty or longer than {_LONGEST_IDENTITY:,} characters", field)
+    storable(text, field)
+    return text

@@ -32,6 +32,11 @@ class Tables(Generic[_Rows]):
         self._of_sanitised = {form: rows for table, rows in self._of.items() for form in _sanitised(table or "")}
 
     @property
+    def none(self) -> bool:
+        """Whether nobody tracks anything."""
+        return not self._of
+
+    @property
     def names(self) -> Iterator[str]:
         """The tracked tables."""
         return (table for table in self._of if table is not None)
@@ -43,14 +48,14 @@ class Tables(Generic[_Rows]):
 
     def of_type(self, source: Source) -> _Rows | None:
         """By the document type of a source that names no table."""
-        return self._of_type.get(source.document_type or "") if source.table is None else None
+        return None if source.table else self._of_type.get(source.document_type or "")
 
     def of_source(self, source: Source) -> _Rows | None:
         """By what a source block says."""
         return self.of_table(source.table) or self.of_type(source)
 
     def of_name(self, name: str) -> _Rows | None:
-        """By the last part of a topic's or a schema's name, in which Debezium replaced what is not allowed there."""
+        """By the table's part of a topic's or a schema's name, in which Debezium replaced what is not allowed there."""
         return self._of.get(name) or self._of_sanitised.get(name)
 
 

@@ -118,15 +118,16 @@ def test_a_placeholder_means_unchanged_whatever_its_type(placeholder: object) ->
 
 
 @pytest.mark.parametrize(
-    ("fields", "kind"),
+    ("name", "fields", "kind"),
     [
-        (["ts_ms"], "heartbeat"),
-        (["status", "id", "event_count", "ts_ms"], "transaction"),
-        (["source", "databaseName", "ddl", "ts_ms"], "schema change"),
+        ("common.Heartbeat", ["ts_ms"], "heartbeat"),
+        ("common.TransactionMetadataValue", ["status", "id", "event_count", "ts_ms"], "transaction"),
+        ("mysql.SchemaChangeValue", ["source", "databaseName", "ddl", "ts_ms"], "schema change"),
     ],
 )
-def test_what_accompanies_changes_is_known_by_its_schema(fields: list[str], kind: str) -> None:
-    schema = {"type": "record", "name": "R", "fields": [{"name": name, "type": "string"} for name in fields]}
+def test_what_accompanies_changes_is_known_by_the_name_of_its_schema(name: str, fields: list[str], kind: str) -> None:
+    columns = [{"name": column, "type": "string"} for column in fields]
+    schema = {"type": "record", "name": f"io.debezium.connector.{name}", "fields": columns}
     value = confluent(1, avro(schema, dict.fromkeys(fields, "x")))
     assert decode(record(value), registry=SchemasById({1: schema})).skipped == {kind: 1}
 

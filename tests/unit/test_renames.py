@@ -109,6 +109,17 @@ def test_a_late_change_never_overwrites_the_newer_value_under_the_new_name() -> 
     assert documents.stands("B")[1] == "Billed"
 
 
+def test_the_old_names_half_may_be_a_tombstone_alone() -> None:
+    """Flattened records end a name so, without saying under which the document goes on."""
+    documents = Documents()
+    documents.take(created(), here(), Change(Kind.DELETE, name="A"))
+    assert documents.stands("A") == GONE
+    assert documents.stands("B") == (True, "Draft", ONCE, None)
+    [again] = documents.take(created(value="Won"))
+    assert (again.reference_name, again.occurrence) == ("A", 1)
+    assert documents.stands("B") == (True, "Draft", ONCE, None)
+
+
 @pytest.mark.parametrize("later_changes", [0, 3, 40])
 @pytest.mark.parametrize("again", [away, here])
 @pytest.mark.parametrize("halves", BOTH_ORDERS, ids=["old name first", "new name first"])
