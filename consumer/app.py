@@ -44,6 +44,9 @@ from consumer.worker import Limits, Worker
 
 log = structlog.get_logger(__name__)
 
+_DOCTORS_PATIENCE_S = 30.0
+"""How long the doctor waits for one answer of the schema registry; a worker comes back for it."""
+
 
 class _TimedDecoder:
     """Observes decoding as a stage of its own."""
@@ -174,7 +177,7 @@ def examination(settings: Settings, sample: int, workers: int, now_s: Callable[[
         dict(zip(outputs, retention_ms, strict=True)), workers,
     )  # fmt: skip
     cluster = Cluster(settings.kafka, settings.inputs, outputs, f"{prefix}-doctor" if exactly_once else None)
-    registry = Registry(settings.input.registry) if settings.input.registry else None
+    registry = Registry(settings.input.registry, patience_s=_DOCTORS_PATIENCE_S) if settings.input.registry else None
     documents, options = settings.document_types(), _options(settings)
     terms = ExaminationTerms(wanted, settings.group, sample, settings.tracker_list(), documents, options)
     try:

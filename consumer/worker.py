@@ -95,6 +95,7 @@ class Worker:
         self._notices = Notices()
         self._failures = self._fencings = 0
         self._resume_at_s = self._check_at_s = self._observe_at_s = self._ask_at_s = self._complain_at_s = 0.0
+        self._have_waited: set[str] = set()
         self.stopping = False
         source.before_revoke = self._settle
 
@@ -152,9 +153,11 @@ class Worker:
         if not held:
             return read
         metrics.SCHEMA_WAITS.inc(len(held))
+        self._have_waited.update(f"{key.topic}-{key.partition}" for key in held)
         if (now := time.monotonic()) >= self._complain_at_s:
             self._complain_at_s = now + _COMPLAIN_S
-            places = [f"{key.topic}-{key.partition}" for key in held]
+            places = sorted(self._have_waited)
+            self._have_waited.clear()
             log.warning("partitions wait for a schema", partitions=places, reason=read.decoded.held_because)
         return msgspec.structs.replace(read, batch=self._source.hold(read.batch, held))
 

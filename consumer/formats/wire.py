@@ -14,6 +14,7 @@ from consumer.core.records import Record, headers_of
 from consumer.errors import MalformedRecord
 
 _MAGIC = 0
+_MOST_CONFLUENT, _MOST_APICURIO = (1 << 31) - 1, (1 << 63) - 1
 
 
 class IdKind(StrEnum):
@@ -41,13 +42,21 @@ def wired_key(record: Record, key: bytes) -> tuple[SchemaId, bytes] | None:
     return _wired(record, key, "key")
 
 
+def _checked(schema: SchemaId) -> SchemaId:
+    """The id itself; raises MalformedRecord where no registry can have it."""
+    most = _MOST_CONFLUENT if schema.kind is IdKind.CONFLUENT else _MOST_APICURIO
+    if schema.number > most:
+        raise MalformedRecord(f"no Avro: a schema cannot have {schema.kind} {schema.number}")
+    return schema
+
+
 def _wired(record: Record, payload: bytes, part: str) -> tuple[SchemaId, bytes] | None:
     prefix = f"apicurio.{part}."
     for name, text in headers_of(record):
         if name.startswith(prefix):
             if name in (f"{prefix}globalId", f"{prefix}contentId") and len(text) == 8:
                 kind = IdKind.GLOBAL if name.endswith("globalId") else IdKind.CONTENT
-                return SchemaId(kind, int.from_bytes(text, "big")), payload
+                return _checked(SchemaId(kind, int.from_bytes(text, "big"))), payload
             if name == f"{prefix}encoding" and text == b"JSON":
                 raise MalformedRecord(f"Apicurio's JSON encoding of Avro is not read: set {prefix}encoding to BINARY")
     return magic(payload)
@@ -59,5 +68,5 @@ def magic(payload: bytes) -> tuple[SchemaId, bytes] | None:
         return None
     number = int.from_bytes(payload[1:5], "big")
     if number == 0 and len(payload) >= 9:
-        return SchemaId(IdKind.GLOBAL, int.from_bytes(payload[1:9], "big")), payload[9:]
-    return SchemaId(IdKind.CONFLUENT, number), payload[5:]
+        return _checked(SchemaId(IdKind.GLOBAL, int.from_bytes(payload[1:9], "big"))), payload[9:]
+    return _checked(SchemaId(IdKind.CONFLUENT, number)), payload[5:]

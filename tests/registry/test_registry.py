@@ -3,8 +3,9 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from time import sleep
 
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
@@ -51,8 +52,8 @@ def connect() -> Iterator[Connect]:
     """Makes clients, which are closed behind the test."""
     with ExitStack() as closing_all:
 
-        def connected(url: str, clock: Clock | None = None, **settings: object) -> Registry:
-            client = Registry({"url": url, **settings}, clock or Clock())
+        def connected(url: str, clock: Clock | None = None, patience_s: float = 60, **settings: object) -> Registry:
+            client = Registry({"url": url, **settings}, clock or Clock(), patience_s)
             closing_all.callback(client.close)
             return client
 
@@ -101,9 +102,51 @@ def test_an_id_that_nobody_knows_is_waited_for_and_then_given_up(connect: Connec
         clock.now_s = 100.0 + after_s
         with pytest.raises(SchemaPending):
             client.texts(confluent(987_654))
-    clock.now_s = 130.0
-    with pytest.raises(MalformedRecord, match="knows no schema with id 987654"):
-        client.texts(confluent(987_654))
+    for after_s in (30.0, 30.5, 32.0, 300.0):
+        clock.now_s = 100.0 + after_s
+        with pytest.raises(MalformedRecord, match="knows no schema with id 987654"):
+            client.texts(confluent(987_654))
+
+
+@pytest.mark.parametrize("kind", [IdKind.GLOBAL, IdKind.CONTENT])
+def test_so_are_apicurios_ids(connect: Connect, registry: RegistryService, kind: IdKind) -> None:
+    clock = Clock()
+    client = connect(registry.own_api, clock)
+    with pytest.raises(SchemaPending, match="does not know"):
+        client.texts(SchemaId(kind, 987_654))
+    clock.now_s += 30.0
+    with pytest.raises(MalformedRecord, match=f"knows no schema with {kind} 987654"):
+        client.texts(SchemaId(kind, 987_654))
+
+
+def test_who_was_given_up_is_found_when_it_comes(connect: Connect, registry: RegistryService) -> None:
+    clock = Clock()
+    client = connect(registry.confluent_api, clock)
+    next_number = registered(registry, "given-up-1", MONEY.replace("Money", "GivenUp1")) + 1
+    for after_s, verdict in ((0.0, SchemaPending), (31.0, MalformedRecord)):
+        clock.now_s = 100.0 + after_s
+        with pytest.raises(verdict):
+            client.texts(confluent(next_number))
+    assert registered(registry, "given-up-2", MONEY.replace("Money", "GivenUp2")) == next_number
+    clock.now_s += 1.0
+    assert "GivenUp2" in client.texts(confluent(next_number))[0]
+
+
+def test_each_id_that_is_given_up_makes_the_next_wait_shorter(connect: Connect, registry: RegistryService) -> None:
+    clock = Clock()
+    client = connect(registry.confluent_api, clock)
+    waited = []
+    for number in range(900_001, 900_008):
+        began_s = clock.now_s
+        while True:
+            try:
+                client.texts(confluent(number))
+            except SchemaPending:
+                clock.now_s += 1.0
+            except MalformedRecord:
+                break
+        waited.append(clock.now_s - began_s)
+    assert waited == [30, 15, 8, 4, 2, 1, 1]
 
 
 def test_a_schema_that_comes_late_is_found(connect: Connect, registry: RegistryService) -> None:
@@ -126,35 +169,153 @@ def test_a_registry_that_is_away_is_waited_for(connect: Connect, own_registry: R
     assert client.texts(confluent(number))
     for after_s in (1.0, 1.5, 10_000.0):
         clock.now_s = 100.0 + after_s
-        with pytest.raises(SchemaPending, match=r"did not answer a moment ago|does not answer"):
+        with pytest.raises(SchemaPending, match="does not answer"):
             client.texts(confluent(number + 1))
 
 
+class _Server(ThreadingHTTPServer):
+    """Answers each request with the next of its answers, the last one for ever; None: not before it is let go."""
+
+    daemon_threads = True
+
+    def __init__(self, *answers: tuple[int, bytes] | None) -> None:
+        super().__init__(("127.0.0.1", 0), _Answering)
+        self.answers = list(answers)
+        self.let_go = Event()
+        self.asked = 0
+        Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
 class _Answering(BaseHTTPRequestHandler):
-    status = 401
+    server: _Server
 
     def do_GET(self) -> None:
-        self.send_response(self.status)
+        self.server.asked += 1
+        answer = self.server.answers.pop(0) if len(self.server.answers) > 1 else self.server.answers[0]
+        if answer is None:
+            self.server.let_go.wait(60)
+            answer = (503, b"{}")
+        self.send_response(answer[0])
         self.end_headers()
-        self.wfile.write(b'{"error_code": 40101, "message": "no"}')
+        self.wfile.write(answer[1])
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         del format, args
 
 
+@pytest.fixture
+def serve() -> Iterator[Callable[..., _Server]]:
+    """Starts servers, which are ended behind the test."""
+    with ExitStack() as ending_all:
+
+        def serving(*answers: tuple[int, bytes] | None) -> _Server:
+            server = _Server(*answers)
+            ending_all.callback(server.server_close)
+            ending_all.callback(server.shutdown)
+            ending_all.callback(server.let_go.set)
+            return server
+
+        yield serving
+
+
+Serve = Callable[..., _Server]
+FOUND = (200, json.dumps({"schema": MONEY}).encode())
+
+
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_registry_that_refuses_the_program_stops_it(connect: Connect, status: int) -> None:
-    handler = type("Refusing", (_Answering,), {"status": status})
-    with HTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        with pytest.raises(Fatal, match="check its credentials"):
-            connect(f"http://127.0.0.1:{server.server_port}").texts(confluent(1))
-        server.shutdown()
+def test_a_registry_that_refuses_the_program_stops_it(connect: Connect, serve: Serve, status: int) -> None:
+    with pytest.raises(Fatal, match="check its credentials"):
+        connect(serve((status, b'{"error_code": 40101, "message": "no"}')).url).texts(confluent(1))
+
+
+NO_ANSWERS = [
+    (200, b"<html>log in</html>"),
+    (404, b"<html>not here</html>"),
+    (404, b'{"error_code": 0, "message": "Could not find resource"}'),
+    (404, b'{"error_code": 404, "message": "HTTP 404 Not Found"}'),
+    (429, b"{}"),
+    (500, b"{}"),
+    (503, b"no JSON"),
+]
+# Of Apicurio's own API each of these is a schema, of some language.
+NO_CONFLUENT_ANSWERS = [(200, b"{}"), (200, b'{"schema": null}'), (200, b"")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [(kind, answer) for kind in (IdKind.CONFLUENT, IdKind.GLOBAL) for answer in NO_ANSWERS]
+    + [(IdKind.CONFLUENT, answer) for answer in NO_CONFLUENT_ANSWERS],
+    ids=str,
+)
+def test_what_is_no_answer_of_a_registry_is_waited_out(
+    connect: Connect, serve: Serve, answer: tuple[int, bytes], kind: IdKind
+) -> None:
+    clock = Clock()
+    found = FOUND if kind is IdKind.CONFLUENT else (200, MONEY.encode())
+    client = connect(serve(answer, found).url + "/apis/ccompat/v7", clock)
+    with pytest.raises(SchemaPending, match="does not answer"):
+        client.texts(SchemaId(kind, 1))
+    clock.now_s += 1.0
+    assert "Money" in client.texts(SchemaId(kind, 1))[0]
+
+
+@pytest.mark.parametrize("status", [400, 405, 410, 422])
+def test_an_id_that_the_registry_will_never_give_out_makes_a_dead_letter(
+    connect: Connect, serve: Serve, status: int
+) -> None:
+    client = connect(serve((status, b'{"error_code": 1, "message": "no"}'), FOUND).url)
+    with pytest.raises(MalformedRecord, match="refuses to give id 1"):
+        client.texts(confluent(1))
+    assert client.texts(confluent(2))
+
+
+def test_a_registry_that_hangs_does_not_hold_up_its_callers(connect: Connect, serve: Serve) -> None:
+    """The first waits a moment for it; until there is an answer nobody else waits, and nothing more is asked."""
+    server = serve(None, FOUND)
+    clock = Clock()
+    client = connect(server.url, clock, patience_s=0.2, timeout=50)
+    for number in range(1, 200):
+        with pytest.raises(SchemaPending, match="has not answered yet"):
+            client.texts(confluent(number))
+    assert server.asked == 1
+    server.let_go.set()
+    for _ in range(1_000):
+        clock.now_s += 1.0
+        try:
+            assert "Money" in client.texts(confluent(1))[0]
+        except SchemaPending:
+            sleep(0.05)
+        else:
+            return
+    pytest.fail("the answer was never taken")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "content_type"),
+    [("PROTOBUF", 'syntax = "proto3"; message A { string b = 1; }', "application/x-protobuf"),
+     ("XSD", '<?xml version="1.0"?><xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"/>', "application/xml")],
+)  # fmt: skip
+def test_a_schema_of_another_language_makes_a_dead_letter(
+    connect: Connect, registry: RegistryService, kind: str, text: str, content_type: str
+) -> None:
+    made = registry.ask(
+        "/apis/registry/v2/groups/default/artifacts", text.encode(),
+        {"X-Registry-ArtifactType": kind, "Content-Type": content_type},
+    )  # fmt: skip
+    client = connect(registry.confluent_api)
+    with pytest.raises(MalformedRecord, match="is no Avro schema"):
+        client.texts(SchemaId(IdKind.GLOBAL, made["globalId"]))
+    with pytest.raises(MalformedRecord, match=f"of type {kind}|refuses to give|is no Avro schema"):
+        client.texts(confluent(made["contentId"]))
 
 
 def test_apicurios_ids_need_apicurios_address(connect: Connect) -> None:
     client = connect("http://127.0.0.1:1")
-    with pytest.raises(SchemaPending, match=r"set input\.registry\.url to Apicurio's address"):
+    with pytest.raises(MalformedRecord, match=r"set input\.registry\.url to Apicurio's address"):
         client.texts(SchemaId(IdKind.GLOBAL, 1))
 
 

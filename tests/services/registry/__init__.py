@@ -4,6 +4,8 @@ import json
 import urllib.error
 import urllib.request
 from abc import abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from tests.services.service import Service, wait_until
@@ -29,9 +31,10 @@ class RegistryService(Service):
         """The API that Confluent's clients speak."""
         return f"{self.url}/apis/ccompat/v7"
 
-    def ask(self, path: str) -> Any:  # noqa: ANN401 (JSON)
-        """The JSON at this path of the server. Raises URLError."""
-        with urllib.request.urlopen(self.url + path, timeout=10.0) as answer:  # noqa: S310 (http only)
+    def ask(self, path: str, body: bytes | None = None, headers: Mapping[str, str] = MappingProxyType({})) -> Any:  # noqa: ANN401 (JSON)
+        """The JSON at this path of the server, or its answer to a body that is posted there. Raises URLError."""
+        request = urllib.request.Request(self.url + path, body, dict(headers))  # noqa: S310 (http only)
+        with urllib.request.urlopen(request, timeout=10.0) as answer:  # noqa: S310
             return json.loads(answer.read())
 
     def answers(self) -> bool:
