@@ -16,7 +16,7 @@ from consumer.core.dead_letters import Payload
 from consumer.core.letters import NotedLetter, Place, Selection, is_of_document
 from consumer.core.records import Origin
 from consumer.core.redrive import Delivery, Sending, redriven_headers, trace_of
-from consumer.errors import Fatal, MalformedRecord, MilestonesError
+from consumer.errors import ConfigError, Fatal, MilestonesError, Poison
 from consumer.faults import fault_point
 
 _CHUNK_RECORDS = 500
@@ -76,10 +76,12 @@ class Redrive:
         """Sends the dead letters of a selection again.
 
         Raises:
+            ConfigError: it names a dead letter or a topic that there is not.
             Fatal: records were delivered that could not be noted.
         """
-        letters = {letter.origin: letter for letter in self._notes.letters(selection) if self._may_be_sent(letter)}
-        followed = self._notes.followed_topics()
+        noted, followed = self._notes.letters(selection), self._notes.followed_topics()
+        _check(selection, noted, followed)
+        letters = {letter.origin: letter for letter in noted if self._may_be_sent(letter)}
         payloads = (
             (letters[payload.origin], payload)
             for payload in payloads_of(letters, self._reader, self._gone)
@@ -105,7 +107,7 @@ class Redrive:
         for letter, payload in found:
             try:
                 trace = trace_of(payload.headers)
-            except MalformedRecord:
+            except Poison:
                 self._report.left_out["its milestones.redrive headers cannot be read"] += 1
                 continue
             times = letter.times + (0 if trace is None else trace.times)
@@ -132,6 +134,17 @@ class Redrive:
                 "is safe: each stays one change"
             ) from error
         self._report.delivered += len(sent)
+
+
+def _check(selection: Selection, letters: Sequence[NotedLetter], followed: Set[str]) -> None:
+    for place in selection.places or ():
+        if not any(letter.is_at(place) for letter in letters):
+            raise ConfigError(
+                f"there is no dead letter {place}; `milestones dead-letters list --all` shows those there are"
+            )
+    if selection.topic is not None and not letters and selection.topic not in followed:
+        there_are = ", ".join(sorted(followed)) or "none"
+        raise ConfigError(f"--topic: this database follows no topic {selection.topic}; there are: {there_are}")
 
 
 def payloads_of(

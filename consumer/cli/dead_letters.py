@@ -140,6 +140,8 @@ def _selection(
         None if text is None else moment(text, option, now)
         for text, option in zip(times, ("--since", "--until"), strict=True)
     )
+    if since is not None and until is not None and until <= since:
+        raise ConfigError(f"--until: {times[1]} is not after --since {times[0]}")
     topic, partition, offsets = place
     first, last = (None, None) if offsets is None else offset_range(offsets)
     return Selection(

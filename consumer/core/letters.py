@@ -89,6 +89,10 @@ class NotedLetter(msgspec.Struct, frozen=True, kw_only=True):
         """Its origin as people write it."""
         return self.place_of(self.origin)
 
+    def is_at(self, place: Place) -> bool:
+        """Whether this is its origin, with the topic's name or its id."""
+        return (place.partition, place.offset) == self.origin[1:] and place.topic in (self.topic, self.origin.topic_id)
+
     def place_of(self, origin: Origin) -> Place:
         """Another origin as people write it; it is usually in the same topic."""
         same = self.topic is not None and origin.topic_id == self.origin.topic_id
@@ -123,6 +127,8 @@ def offset_range(text: str) -> tuple[int | None, int | None]:
     if match is None or (match[1] is None and match[3] is None):
         raise ConfigError(f"--offsets: {text!r} is no range of offsets; write 5, 5..9, 5.. or ..9")
     first, last = (None if part is None else int(part) for part in (match[1], match[3]))
+    if first is not None and last is not None and last < first:
+        raise ConfigError(f"--offsets: {text!r} ends before it begins; write {last}..{first}")
     return first, last if match[2] else first
 
 

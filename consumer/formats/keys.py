@@ -42,9 +42,10 @@ class JsonKeys:
         """
         if not key:
             raise MissingKey(_NO_KEY)
-        decoded, encodings = key_fields(key), self._encodings(key)
+        decoded = key_fields(key)
         if not isinstance(decoded, dict):
             return joined([_text(decoded, TEXT)])
+        encodings = self._encodings(key)
         names = columns or [name for name in decoded if name not in ROUTER_FIELDS]
         return joined([_text(decoded.get(name), encodings.get(name, TEXT)) for name in names])
 

@@ -43,7 +43,7 @@ def test_offsets_are_one_or_a_range_with_both_its_ends(text: str, both: tuple[in
     assert offset_range(text) == both
 
 
-@pytest.mark.parametrize("text", ["", "..", "a", "5-9", "5...9", "-1", "59 "])
+@pytest.mark.parametrize("text", ["", "..", "a", "5-9", "5...9", "-1", "59 ", "9..5"])
 def test_what_is_no_range_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="--offsets"):
         offset_range(text)

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from consumer.core.dead_letters import Payload
-from consumer.core.letters import NotedLetter, Selection
+from consumer.core.letters import NotedLetter, Place, Selection
 from consumer.core.records import Origin
 from consumer.core.redrive import Delivery, Sending, redriven_headers, trace_of
-from consumer.errors import Fatal, StoreDown
+from consumer.errors import ConfigError, Fatal, StoreDown
 from consumer.redriving import Redrive, Report, Terms
 from tests.unit.samples import AT_MS, NOW_US, TOPIC, TOPIC_ID
 
@@ -82,6 +82,22 @@ def test_what_is_delivered_is_noted_with_its_place() -> None:
     report = servers.redrive()
     assert (report.delivered, report.refused, report.left_out) == (2, [], {})
     assert servers.noted == {Origin(TOPIC_ID, 0, n): Origin(TOPIC_ID, 0, 100 + n) for n in (1, 2)}
+
+
+@pytest.mark.parametrize("topic", [TOPIC, TOPIC_ID])
+def test_a_dead_letter_that_is_named_must_be_there(topic: str) -> None:
+    servers = Servers([letter(1)], [payload(1)])
+    there, gone = Place(topic, 0, 1), Place(topic, 0, 2)
+    assert servers.redrive(selection=Selection(places=(there,))).delivered == 1
+    with pytest.raises(ConfigError, match=f"there is no dead letter {topic}/0/2"):
+        servers.redrive(selection=Selection(places=(there, gone)))
+
+
+def test_a_topic_that_is_named_must_be_there_or_have_dead_letters() -> None:
+    assert Servers([letter(1)], [payload(1)]).redrive(selection=Selection(topic="gone")).delivered == 1
+    assert Servers([], []).redrive(selection=Selection(topic=TOPIC)).delivered == 0
+    with pytest.raises(ConfigError, match=f"follows no topic documents; there are: {TOPIC}"):
+        Servers([], []).redrive(selection=Selection(topic="documents"))
 
 
 def test_a_dry_run_tells_the_same_and_sends_and_notes_nothing() -> None:

@@ -323,3 +323,40 @@ def test_a_letter_names_the_field_that_is_of_another_type() -> None:
     letter = poison(record(envelope("u", None, {"status": "b"}, source=mariadb_source(pos="x"))))
     assert letter.field == "source.pos"
     assert letter.origin == Origin("topic-id", 0, 0)
+
+
+def test_a_text_key_may_hold_anything() -> None:
+    key = b'SO "schema" 1'
+    assert event(record(envelope("u", {"status": "a"}, {"status": "b"}), key=key)).reference_name == key.decode()
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        7,
+        {},
+        {"type": ["object", "null"]},
+        {"type": "record"},
+        {"type": "record", "name": 7, "fields": "x"},
+        {"type": "record", "name": "R", "fields": 5},
+        {"type": "record", "name": "R", "fields": ["x"]},
+        {"type": "record", "name": "R", "fields": [{"name": 5, "type": 6}]},
+        {"type": "enum", "name": "E", "symbols": 5},
+        {"type": "fixed", "name": "F", "size": "x"},
+        {"type": "record", "name": "R", "fields": [{"name": "a", "type": {"type": "bytes", "connect.parameters": 5}}]},
+    ],
+    ids=str,
+)
+def test_nothing_that_stands_in_a_registry_ends_the_program(schema: object) -> None:
+    made = record(confluent(9, b"\x02\x02"))
+    assert poison(made, schemas=SchemasById({9: schema})).error_class == "MalformedRecord"
+
+
+def test_a_scale_of_endless_digits_is_none() -> None:
+    decimal = {
+        "type": "bytes", "name": "org.apache.kafka.connect.data.Decimal", "parameters": {"scale": "9" * 5_000},
+        "field": "status",
+    }  # fmt: skip
+    row = {"type": "struct", "fields": [decimal], "field": "after"}
+    value = {"schema": {"type": "struct", "fields": [row]}, "payload": envelope("c", None, {"status": "MDk="})}
+    assert poison(record(value)).field == "status"
