@@ -45,7 +45,7 @@ class AvroRecords:
 
     def __init__(self, tables: Tables[AvroRows], schemas: AvroSchemas, options: Options, keys: RecordKeys) -> None:
         self._tables = tables
-        self._row_tables = RowTables(tables, keys, options.only_topic)
+        self._row_tables = RowTables(tables, keys, options)
         self._schemas = schemas
         self._shape = options.shape
         self._metadata = Metadata(options.prefix)

@@ -70,7 +70,7 @@ class JsonRecords:
 
     def __init__(self, tables: Tables[JsonRows], options: Options, keys: RecordKeys, avro: AvroRecords) -> None:
         self._tables, self._avro = tables, avro
-        self._row_tables = RowTables(tables, keys, options.only_topic)
+        self._row_tables = RowTables(tables, keys, options)
         self._shape = options.shape
         self._enveloped_first = options.shape in (Shape.AUTO, Shape.DEBEZIUM)
         self._schemas = SchemaReader()

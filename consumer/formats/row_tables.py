@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from consumer.core.records import Record
 from consumer.formats.record_keys import RecordKeys
+from consumer.formats.shapes import Options, Shape
 from consumer.formats.tables import Tables
 
 _Rows = TypeVar("_Rows")
@@ -22,14 +23,15 @@ class RowTables(Generic[_Rows]):
 
     Args:
         tables: the readers of the tracked tables.
-        keys: reads what ByLogicalTableRouter adds to keys.
-        only_topic: the one topic that is read, which cannot tell tables apart; empty where several are.
+        keys: reads what ByLogicalTableRouter adds to keys. It is the last to be asked, and only where rows are
+            configured: elsewhere the value may be anything.
+        options: the one topic that is read, if it is one, cannot tell tables apart.
     """
 
-    def __init__(self, tables: Tables[_Rows], keys: RecordKeys, only_topic: str = "") -> None:
+    def __init__(self, tables: Tables[_Rows], keys: RecordKeys, options: Options) -> None:
         self._tables = tables
-        self._keys = keys
-        self._only_topic = only_topic
+        self._keys = keys if options.shape is Shape.FLATTENED else None
+        self._only_topic = options.only_topic
 
     def of(self, record: Record, table: str | None = None, schema: str = "") -> tuple[_Rows | None, bool]:
         """The reader, None where the table is not tracked, and whether anything tells the table.
@@ -45,7 +47,7 @@ class RowTables(Generic[_Rows]):
         reader = self._tables.of_name(last_part(named)) or self._tables.of_name(last_part(topic))
         if reader is not None:
             return reader, True
-        in_key = self._keys.table(record)
+        in_key = None if self._keys is None else self._keys.table(record)
         if in_key is not None:
             return self._tables.of_table(in_key), True
         return None, self._tables.none or self._says_a_table(named, topic)

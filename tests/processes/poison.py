@@ -56,7 +56,7 @@ BAD: Final = [
     Bad("an object that is no envelope", b'{"hello":"world"}', "MalformedRecord", "op"),
     Bad("unknown op", _with(op="x"), "UnknownOperation", "op"),
     Bad("update without after", _without("after"), "MalformedRecord", "after"),
-    Bad("wrong type in source", _with(source=_source(ts_ms="soon")), "MalformedRecord"),
+    Bad("wrong type in source", _with(source=_source(ts_ms="soon")), "MalformedRecord", "source.ts_ms"),
     Bad("time out of range", _with(source=_source(ts_ms=10**15)), "BadValue", "source.ts_ms"),
     Bad("no key", _GOOD.value, "MissingKey", key=None),
     Bad("name too long", _GOOD.value, "BadValue", "key", key=json.dumps({"name": "n" * 1_001}).encode()),

@@ -135,6 +135,7 @@ def test_the_key_that_a_router_made_says_the_table(table: str, kind: object) -> 
     key = msgspec.json.encode({"name": "SO-1", "__dbz__physicalTableIdentifier": f"erp.{table}"})
     made = in_topic(TOPIC, {"status": "Won"}, key)
     options = Options(Shape.FLATTENED, only_topic=TOPIC)
+    assert poison(made, Options(only_topic=TOPIC)).field == "op"
     if kind is None:
         assert event(made, options).reference_name == "SO-1"
     else:
