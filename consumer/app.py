@@ -205,7 +205,7 @@ def worker_for(
         registry = Registry(settings.input.registry) if settings.input.registry else None
         if registry is not None:
             closing.callback(registry.close)
-        tracking = Tracking(trackers, settings.document_types(), _decoders(settings, registry))
+        tracking = Tracking(trackers, settings.document_types(), decoders(settings, registry))
         source = Source(settings.kafka, settings.inputs)
         closing.callback(source.close)
 
@@ -219,7 +219,8 @@ def worker_for(
         yield Worker(source, assignment, (tracking, store, publisher, outputs), _limits(settings), targets, progress)
 
 
-def _decoders(settings: Settings, registry: Registry | None) -> Callable[[Rules], Decoder]:
+def decoders(settings: Settings, registry: Registry | None) -> Callable[[Rules], Decoder]:
+    """Makes the decoder of rules."""
     options = _options(settings)
 
     def decoder_for(rules: Rules) -> Decoder:

@@ -18,8 +18,8 @@ PACKAGE = REPOSITORY / "consumer"
 LAYERS: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {
-        "demo", "insight", "app", "redriving", "diagnosis", "supervisor", "probes", "patience", "tuning", "worker",
-        "config", "postgres", "core", "errors",
+        "demo", "insight", "app", "app_audit", "redriving", "diagnosis", "supervisor", "probes", "patience", "tuning",
+        "worker", "config", "postgres", "core", "errors",
     },
     "demo": {"app", "worker", "config", "metrics", "kafka", "postgres", "formats", "core", "errors", "packaged"},
     "insight": {"postgres", "core", "errors", "packaged"},
@@ -27,10 +27,16 @@ LAYERS: dict[str, set[str]] = {
         "worker", "assignment", "tracking", "redriving", "examining", "diagnosis", "patience", "batch", "ports",
         "config", "metrics", "faults", "kafka", "postgres", "formats", "core", "errors",
     },
+    "app_audit": {
+        "app", "auditing", "recomputing", "scratch", "config", "kafka", "postgres", "formats", "core", "errors",
+    },
     "supervisor": set(),
     "probes": {"errors"},
     "worker": {"assignment", "batch", "notices", "ports", "metrics", "faults", "core", "errors"},
     "assignment": {"core", "errors"},
+    "auditing": {"recomputing", "core", "errors"},
+    "recomputing": {"core", "errors"},
+    "scratch": {"core", "errors"},
     "redriving": {"core", "errors", "faults"},
     "examining": {"diagnosis", "formats", "core", "errors"},
     "diagnosis": {"formats", "core", "errors"},

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from consumer.core.records import Origin
+
 if TYPE_CHECKING:
     from consumer.core.events import ChangeEvent, SourceIdentity
-    from consumer.core.records import Origin
 
 REMEMBERED = 32
 """Source identities kept of each document and field."""

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from functools import partial
 from typing import cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 
 from consumer.core.dead_letters import Payload, payload_at, payload_of
 from consumer.core.positions import LogEnds
-from consumer.core.records import Origin, Partition, next_offset_of, offset_of, partition_of
+from consumer.core.records import Origin, Partition, offset_of
 from consumer.core.redrive import Delivery, Sending
-from consumer.errors import Fatal, PublishDown
+from consumer.kafka.log import records_between
 from consumer.kafka.settings import consumer_settings, made, producer_settings
 from consumer.kafka.topics import Topics
 
-_CHUNK = 500
-_SILENCE_S = 30.0
 _TOO_LARGE = "larger than the topic takes, with the headers that a redrive adds; raise its max.message.bytes a little"
 _BY_KEY = -1
 """librdkafka's RD_KAFKA_PARTITION_UA: the partitioner decides."""
@@ -48,7 +45,7 @@ class LetterReader:
         if not left or not self._ends:
             return
         with self._consumer() as consumer:
-            for message in _read(consumer, self._ends):
+            for message in records_between(consumer, self._ends):
                 payload = payload_of(message)
                 if payload is not None and payload.origin in left:
                     left.discard(payload.origin)
@@ -72,7 +69,7 @@ class LetterReader:
                 key = Partition(topic, origin.partition)
                 if ends[key].low <= origin.offset < ends[key].high:
                     span = {key: LogEnds(origin.offset, origin.offset + 1)}
-                    yield from (payload_at(message, origin) for message in _read(consumer, span))
+                    yield from (payload_at(message, origin) for message in records_between(consumer, span))
 
     @contextmanager
     def _consumer(self) -> Iterator[Consumer]:
@@ -81,46 +78,6 @@ class LetterReader:
             yield consumer
         finally:
             consumer.close()
-
-
-def _read(consumer: Consumer, ends: Mapping[Partition, LogEnds]) -> Iterator[Message]:
-    """The records between these offsets.
-
-    Raises:
-        PublishDown: no broker answers.
-        Fatal: the topic may not be read.
-    """
-    unread = {key: end.high for key, end in ends.items() if end.high > end.low}
-    consumer.assign([TopicPartition(key.topic, key.partition, ends[key].low) for key in unread])
-    silent_since_s = time.monotonic()
-    while unread:
-        messages = consumer.consume(_CHUNK, 0.5)
-        for message in messages:
-            yield from _taken(message, unread)
-        if messages:
-            silent_since_s = time.monotonic()
-        elif time.monotonic() - silent_since_s > _SILENCE_S:
-            raise PublishDown("no broker answers; check kafka.bootstrap.servers and that the cluster is up")
-
-
-def _taken(message: Message, unread: dict[Partition, int]) -> Iterator[Message]:
-    """The message, if it is a record below its partition's end; a partition whose end is reached is read."""
-    key, error = partition_of(message), message.error()
-    if error is None:
-        if offset_of(message) < unread.get(key, 0):
-            yield message
-        if next_offset_of(message) >= unread.get(key, 0):
-            unread.pop(key, None)
-    elif error.code() == KafkaError._PARTITION_EOF:
-        unread.pop(key, None)
-    else:
-        raise _unreadable(error, key)
-
-
-def _unreadable(error: KafkaError, key: Partition) -> Fatal | PublishDown:
-    if error.retriable() or error.code() in (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN):
-        return PublishDown(f"{key.topic} cannot be read: {error.str()}; check kafka.bootstrap.servers")
-    return Fatal(f"{key.topic}-{key.partition} cannot be read: {error.str()}; allow this user to READ the topic")
 
 
 class Redriver:

@@ -1,0 +1,136 @@
+"""The composition root of what computes the input again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from consumer.app import decoders, topics_of
+from consumer.auditing import Audit, Scope
+from consumer.config import Settings
+from consumer.core.audit import Report, Span
+from consumer.core.positions import LogEnds, StoredPosition
+from consumer.core.records import LastRecord, Partition
+from consumer.core.trackers import Rules, compile_rules, trackers_from_json
+from consumer.errors import ConfigError, Fatal
+from consumer.kafka.log import Log
+from consumer.kafka.registry import Registry
+from consumer.kafka.topics import Topics
+from consumer.postgres.audit import AuditedTables, audited_tables
+from consumer.recomputing import Recomputation, Ruling
+from consumer.scratch.book import Book
+
+_PATIENCE_S = 30.0
+
+
+class Wanted(NamedTuple):
+    """What of the input is to be audited; None means all. Offsets are first and last, both included."""
+
+    topic: str | None = None
+    partition: int | None = None
+    first: int | None = None
+    last: int | None = None
+
+    def takes(self, key: Partition) -> bool:
+        """Whether a partition is audited."""
+        return self.topic in (None, key.topic) and self.partition in (None, key.partition)
+
+
+def audit(settings: Settings, wanted: Wanted, begin: Callable[[int], None], progress: Callable[[int], None]) -> Report:
+    """Compares what the input gives with what is stored and announced.
+
+    Args:
+        begin: called once with the number of records to read, at most.
+        progress: called with the number of records read since the last call.
+
+    Raises:
+        ConfigError: there is no such topic or partition among those that were ever stored.
+        Fatal: the log has not what is to be audited any more, or another topic has its name.
+        MilestonesError: a server is away.
+    """
+    topics = topics_of(settings)
+    with audited_tables(settings.dsn) as before:
+        known = before.positions()
+    chosen = _chosen(known, wanted, settings)
+    # Asked before the tables are read: what is published by then is stored in them.
+    committed = topics.committed(settings.group, chosen)
+    with audited_tables(settings.dsn) as tables, Book() as book:
+        positions = {key: row for key, row in tables.positions().items() if key in chosen}
+        starts = tables.revision_starts()
+        ruling = Ruling(starts, _rules(tables, settings), decoders(settings, _registry(settings)))
+        spans = _spans(positions, committed, topics, (wanted, ruling))
+        scope = Scope(spans, _proofs(positions, spans), _output(settings, topics), _is_exactly_once(settings))
+        begin(sum(s.end - s.first for s in spans.values()) + sum(e.high - e.low for e in scope.output.values()))
+        recomputation = Recomputation(ruling, book, spans)
+        return Audit(scope, (Log(settings.kafka), tables), book, recomputation, progress).run()
+
+
+def _chosen(known: Mapping[Partition, StoredPosition], wanted: Wanted, settings: Settings) -> list[Partition]:
+    chosen = [key for key, row in known.items() if wanted.takes(key) and row.consumer_group == settings.group]
+    if not chosen:
+        there_are = ", ".join(sorted({key.topic for key in known})) or "none"
+        raise ConfigError(f"group {settings.group} has stored nothing of what is to be audited; topics: {there_are}")
+    return chosen
+
+
+def _registry(settings: Settings) -> Registry | None:
+    return Registry(settings.input.registry, patience_s=_PATIENCE_S) if settings.input.registry else None
+
+
+def _rules(tables: AuditedTables, settings: Settings) -> dict[str, Rules]:
+    documents = settings.document_types()
+    return {
+        revision: compile_rules(trackers_from_json(revision, trackers), documents)
+        for revision, trackers in tables.trackers().items()
+    }
+
+
+def _spans(
+    positions: Mapping[Partition, StoredPosition],
+    committed: Mapping[Partition, int | None],
+    topics: Topics,
+    limits: tuple[Wanted, Ruling],
+) -> dict[Partition, Span]:
+    present = topics.partitions()
+    for key in positions:
+        if key.partition >= present.get(key.topic, 0):
+            raise Fatal(f"{key.topic}-{key.partition} is gone; there is nothing to audit it by")
+    ids = {topic: topics.topic_id(topic) for topic in {key.topic for key in positions}}
+    ends = topics.ends(positions)
+    spans = {key: _span(key, row, committed[key], ends[key], limits) for key, row in positions.items()}
+    for key, row in positions.items():
+        if ids[key.topic] != row.topic_id:
+            raise Fatal(f"{key.topic}: the topic was deleted and made again; what it held cannot be read any more")
+    return spans
+
+
+def _span(
+    key: Partition, row: StoredPosition, committed: int | None, ends: LogEnds, limits: tuple[Wanted, Ruling]
+) -> Span:
+    wanted, ruling = limits
+    began = ruling.first_offset(row.topic_id, key.partition) or 0
+    first = max(began, ends.low, 0 if wanted.first is None else wanted.first)
+    end = row.next_offset if wanted.last is None else min(row.next_offset, wanted.last + 1)
+    if row.next_offset > ends.high:
+        raise Fatal(f"{key.topic}-{key.partition}: stored up to {row.next_offset}, and the log ends at {ends.high}")
+    published = row.published_offset if committed is None else committed
+    is_whole = first <= began
+    return Span(key.topic, row.topic_id, key.partition, min(first, end), end, published, is_whole)
+
+
+def _proofs(
+    positions: Mapping[Partition, StoredPosition], spans: Mapping[Partition, Span]
+) -> dict[Partition, LastRecord]:
+    return {
+        key: row.last for key, row in positions.items() if row.last is not None and spans[key].holds(row.last.offset)
+    }
+
+
+def _output(settings: Settings, topics: Topics) -> dict[Partition, LogEnds]:
+    name = settings.output.topic
+    count = topics.partitions().get(name, 0)
+    return topics.ends([Partition(name, number) for number in range(count)]) if count else {}
+
+
+def _is_exactly_once(settings: Settings) -> bool:
+    return settings.output.guarantee == "exactly_once"

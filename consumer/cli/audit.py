@@ -1,0 +1,101 @@
+"""`milestones audit`."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from consumer.app_audit import Wanted, audit
+from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console, errors
+from consumer.config import load
+from consumer.core.audit import Report
+from consumer.core.letters import offset_range
+from consumer.core.printable import printable
+from consumer.errors import ConfigError
+
+Topic = Annotated[str | None, typer.Option(help="Only this input topic.")]
+PartitionOption = Annotated[int | None, typer.Option("--partition", min=0, help="Only this partition of the topic.")]
+Offsets = Annotated[str | None, typer.Option(help="5..9, 5.. or ..9, both ends included; needs a partition.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("audit")(_audit)
+
+
+def _audit(
+    *,
+    config: ConfigOption = DEFAULT_CONFIG,
+    topic: Topic = None,
+    partition: PartitionOption = None,
+    offsets: Offsets = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="Differences to show.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Read the input again, and compare what it gives with the tables and with `milestone-reached`.
+
+    Exit code 3 if they differ.
+    """
+    if partition is not None and topic is None:
+        raise ConfigError("--partition: say --topic, too")
+    if offsets is not None and partition is None:
+        raise ConfigError("--offsets: say --topic and --partition, too")
+    first, last = (None, None) if offsets is None else offset_range(offsets)
+    settings = load(config)
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f} of {task.total:,.0f}")
+    with Progress(*columns, TimeRemainingColumn(), console=errors, disable=not errors.is_terminal) as progress:
+        task = progress.add_task("records", total=None)
+        wanted = Wanted(topic, partition, first, last)
+        report = audit(
+            settings,
+            wanted,
+            lambda total: progress.update(task, total=total),
+            lambda count: progress.advance(task, count),
+        )
+    if as_json:
+        typer.echo(json.dumps(_facts(report, limit)))
+    else:
+        _print(report, limit)
+    if not report.is_clean:
+        raise typer.Exit(3)
+
+
+def _facts(report: Report, limit: int) -> dict[str, object]:
+    return {
+        "clean": report.is_clean,
+        "records": report.records,
+        "expected": report.expected,
+        "stored": report.found,
+        "announced": report.announced,
+        "differences": dict(report.counts),
+        "untold": dict(report.untold),
+        "shown": [msgspec.to_builtins(one) for one in report.differences[:limit]],
+    }
+
+
+def _print(report: Report, limit: int) -> None:
+    facts = f"{report.records:,} records give {report.expected:,} milestones; "
+    facts += f"{report.found:,} are stored, {report.announced:,} announcements"
+    console.print(facts, highlight=False, soft_wrap=True)
+    for reason, count in report.untold.most_common():
+        console.print(Text(f"cannot be told {count:,}: {reason}", style="dim"), soft_wrap=True)
+    if report.is_clean:
+        console.print("no differences", style="green")
+        return
+    for kind, count in report.counts.most_common():
+        console.print(Text.assemble((f"{count:>8,}", "bold red"), f"  {kind}"), soft_wrap=True)
+    table = Table(box=None, header_style="bold")
+    for name in ("what", "place", "about"):
+        table.add_column(name, overflow="fold")
+    for one in report.differences[:limit]:
+        table.add_row(one.kind.value, printable(one.place), Text(printable(f"{one.about}  {one.detail}".strip())))
+    console.print(table)
+    rest = sum(report.counts.values()) - min(limit, len(report.differences))
+    if rest > 0:
+        console.print(f"… and {rest:,} more; --limit shows more", style="dim")

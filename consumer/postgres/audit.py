@@ -1,0 +1,82 @@
+"""What an audit reads of PostgreSQL, all of it as it stood at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from consumer.core.audit import RevisionStart
+from consumer.core.milestones import Milestone
+from consumer.core.positions import StoredPosition
+from consumer.core.records import LastRecord, Partition
+from consumer.postgres.arrays import array
+from consumer.postgres.connection import Connection, connect, translated
+from consumer.postgres.migrate import check_schema
+from consumer.postgres.statements import statements
+
+_SQL = statements("audit.sql")
+_ROWS_AT_ONCE = 2_000
+
+
+class AuditedTables:
+    """One read-only transaction: what workers store meanwhile is not seen."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def positions(self) -> dict[Partition, StoredPosition]:
+        """All positions."""
+        rows: list[Any] = self._connection.execute(_SQL["positions"]).fetchall()
+        return {Partition(row[0], row[2]): _position(row) for row in rows}
+
+    def revision_starts(self) -> list[RevisionStart]:
+        """Where each revision of the trackers began."""
+        rows: list[Any] = self._connection.execute(_SQL["revision_starts"]).fetchall()
+        return [RevisionStart(*row) for row in rows]
+
+    def trackers(self) -> dict[str, str]:
+        """The trackers (JSON) of each revision that was ever evaluated with."""
+        rows: list[Any] = self._connection.execute(_SQL["trackers_of_revisions"]).fetchall()
+        return dict(rows)
+
+    def dead_letters(self, topic_id: str, partition: int, first: int, last: int) -> set[int]:
+        """The offsets between two, both included, that are dead letters."""
+        columns = {"topic_id": topic_id, "partition": partition, "first": first, "last": last}
+        rows: list[Any] = self._connection.execute(_SQL["dead_letters_between"], columns).fetchall()
+        return {row[0] for row in rows}
+
+    def milestones(self, topic_ids: Sequence[str]) -> Iterator[Milestone]:
+        """All milestones that records of these topics made, in order of their ids."""
+        with self._connection.cursor("audited") as cursor:
+            cursor.itersize = _ROWS_AT_ONCE
+            cursor.execute(_SQL["milestones_by_id"], {"topic_ids": array(list(topic_ids))})
+            names = Milestone.__struct_fields__
+            rows: Iterator[Any] = iter(cursor)
+            for row in rows:
+                yield Milestone(**dict(zip(names, row, strict=True)))
+
+    def deleted(self, ids: Sequence[str]) -> set[str]:
+        """Those of these milestones that somebody deleted."""
+        rows: list[Any] = self._connection.execute(_SQL["deleted_among"], {"ids": array(list(ids))}).fetchall()
+        return {row[0] for row in rows}
+
+
+@contextmanager
+def audited_tables(dsn: str) -> Iterator[AuditedTables]:
+    """The tables as they are now.
+
+    Raises:
+        StoreDown: PostgreSQL is away.
+        Fatal: the schema is not this program's.
+    """
+    with connect(dsn) as connection, translated():
+        check_schema(connection)
+        connection.rollback()
+        connection.execute("set transaction isolation level repeatable read, read only")
+        yield AuditedTables(connection)
+
+
+def _position(row: Any) -> StoredPosition:
+    last = None if row[6] is None else LastRecord(row[6], row[7], row[8])
+    return StoredPosition(row[1], row[3], row[4], row[5], last)

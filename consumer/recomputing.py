@@ -1,0 +1,132 @@
+"""What the input gives, computed again as a pure function: the same decoding, matching and evaluation as a worker's."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from typing import Protocol
+
+from consumer.core.audit import RevisionStart, Span
+from consumer.core.evaluation import Alias, AliasKey, Context, Evaluation, alias_keys, evaluate
+from consumer.core.events import Decoded
+from consumer.core.matching import Candidate, StateKey, match, state_keys
+from consumer.core.milestones import Milestone
+from consumer.core.records import Batch, DeadLetter, Partition, Record, offset_of, partition_of
+from consumer.core.records import Span as BatchSpan
+from consumer.core.states import DocumentState
+from consumer.core.trackers import Rules
+from consumer.errors import Fatal
+
+
+class Decoder(Protocol):
+    """Bytes to change events."""
+
+    def decode(self, batch: Batch) -> Decoded: ...
+
+
+class Memory(Protocol):
+    """What a recomputation remembers."""
+
+    def states(self, keys: Iterable[StateKey]) -> dict[StateKey, DocumentState]: ...
+    def first_halves(self, keys: Iterable[AliasKey]) -> dict[AliasKey, str]: ...
+    def recorded(self, ids: Sequence[str]) -> frozenset[str]: ...
+    def save(self, states: Mapping[StateKey, DocumentState], partition: Partition) -> None: ...
+    def save_aliases(self, aliases: Mapping[AliasKey, Alias]) -> None: ...
+    def expect(self, milestones: Iterable[tuple[Milestone, bool]]) -> None: ...
+
+
+class Ruling:
+    """Which rules were in force where.
+
+    Args:
+        rules: the rules of each revision.
+        decoder_for: makes a decoder for rules.
+    """
+
+    def __init__(
+        self, starts: Iterable[RevisionStart], rules: Mapping[str, Rules], decoder_for: Callable[[Rules], Decoder]
+    ) -> None:
+        self._starts: defaultdict[tuple[str, int], list[RevisionStart]] = defaultdict(list)
+        for start in sorted(starts, key=lambda one: (one.first_offset, one.number)):
+            self._starts[start.topic_id, start.partition].append(start)
+        self._rules, self._decoder_for = rules, decoder_for
+        self._decoders: dict[str, tuple[Rules, Decoder]] = {}
+
+    def first_offset(self, topic_id: str, partition: int) -> int | None:
+        """Where the evaluation of a partition began; None where it never did."""
+        starts = self._starts.get((topic_id, partition))
+        return starts[0].first_offset if starts else None
+
+    def split(self, span: Span, records: Sequence[Record]) -> Iterable[tuple[str, list[Record]]]:
+        """A partition's records in their order, by the revision that was in force for them."""
+        starts = self._starts.get((span.topic_id, span.partition), [])
+        for at, start in enumerate(starts):
+            end = starts[at + 1].first_offset if at + 1 < len(starts) else None
+            first = 0 if at == 0 else start.first_offset
+            some = [r for r in records if offset_of(r) >= first and (end is None or offset_of(r) < end)]
+            if some:
+                yield start.revision, some
+
+    def in_force(self, revision: str) -> tuple[Rules, Decoder]:
+        """The rules of a revision, and a decoder made for them."""
+        made = self._decoders.get(revision)
+        if made is None:
+            rules = self._rules[revision]
+            made = self._decoders[revision] = rules, self._decoder_for(rules)
+        return made
+
+
+class Recomputation:
+    """Evaluates records in order, and remembers what they give."""
+
+    def __init__(self, ruling: Ruling, memory: Memory, spans: Mapping[Partition, Span]) -> None:
+        self._ruling, self._memory, self._spans = ruling, memory, spans
+
+    def take(self, records: Sequence[Record], verdicts: Mapping[Partition, Set[int]]) -> list[DeadLetter]:
+        """Evaluates records, those of one partition in order of their offsets.
+
+        Args:
+            verdicts: the offsets that are dead letters already: what was decided stays decided.
+
+        Returns:
+            Those that must be dead letters, and are not among `verdicts`.
+
+        Raises:
+            Fatal: the schema registry does not answer.
+        """
+        by_partition: defaultdict[Partition, list[Record]] = defaultdict(list)
+        for record in records:
+            key = partition_of(record)
+            if offset_of(record) not in verdicts.get(key, ()):
+                by_partition[key].append(record)
+        poison: list[DeadLetter] = []
+        for key, some in by_partition.items():
+            for revision, alike in self._ruling.split(self._spans[key], some):
+                poison += self._evaluate(key, revision, alike)
+        return poison
+
+    def _evaluate(self, key: Partition, revision: str, records: Sequence[Record]) -> Sequence[DeadLetter]:
+        span = self._spans[key]
+        rules, decoder = self._ruling.in_force(revision)
+        batch = Batch(records, {key: BatchSpan(span.topic, span.topic_id, span.partition, 0, 0, span.end)}, None)
+        decoded = decoder.decode(batch)
+        if decoded.held:
+            raise Fatal(f"{decoded.held_because}; without it the input cannot be read: start again when it answers")
+        candidates = match(decoded.events, rules)
+        reached = self._evaluated(candidates, revision)
+        self._memory.save(reached.changed, key)
+        self._memory.save_aliases(reached.aliases)
+        self._memory.expect((milestone, not span.whole) for milestone in reached.milestones)
+        return decoded.poison
+
+    def _evaluated(self, candidates: Sequence[Candidate], revision: str) -> Evaluation:
+        """As a store transaction does it: what was recorded before is a duplicate, however long ago."""
+        recorded: frozenset[str] = frozenset()
+        while True:
+            states = self._memory.states(state_keys(candidates))
+            halves = self._memory.first_halves(alias_keys(candidates))
+            reached = evaluate(candidates, states, halves, Context(0, revision, {}, recorded))
+            again = self._memory.recorded(list(reached.ids)) - recorded
+            if not again:
+                return reached
+            recorded |= again

@@ -1,0 +1,179 @@
+"""States, expected milestones and announcements of one audit, in SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import msgspec
+
+from consumer.core.audit import Announced, Expected
+from consumer.core.evaluation import Alias, AliasKey
+from consumer.core.matching import StateKey
+from consumer.core.milestones import Milestone
+from consumer.core.records import Partition
+from consumer.core.states import DocumentState
+from consumer.errors import MilestonesError
+
+_SCHEMA = """
+pragma journal_mode = off;
+pragma synchronous = off;
+pragma locking_mode = exclusive;
+pragma temp_store = file;
+pragma cache_size = -65536;
+create table state (key blob primary key, partition text, several integer, content blob) without rowid;
+create table alias (key blob primary key, first_half text) without rowid;
+create table expected (id blob primary key, key blob, began_before integer, content blob) without rowid;
+create table announced (id blob primary key, count integer, place text, digest blob) without rowid;
+create table sequence (document blob primary key, last integer) without rowid;
+"""
+_PARAMETERS = 900
+_SEVERAL = "select several from state where key = ?"
+
+
+class Book:
+    """One audit's memory. Use as a context manager: the file goes with it.
+
+    Raises:
+        MilestonesError: the disk is full.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = TemporaryDirectory(prefix="milestones-", dir=folder)
+        self._database = sqlite3.connect(Path(self._folder.name) / "book.sqlite", isolation_level=None)
+        self._database.executescript(_SCHEMA)
+        self._database.execute("begin")
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode_state = msgspec.msgpack.Decoder(DocumentState).decode
+        self._decode_milestone = msgspec.msgpack.Decoder(Milestone).decode
+
+    def __enter__(self) -> Book:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._database.close()
+        self._folder.cleanup()
+
+    def states(self, keys: Iterable[StateKey]) -> dict[StateKey, DocumentState]:
+        """The states of documents, new ones where none is known; what renames point to is followed."""
+        found: dict[StateKey, DocumentState] = {}
+        wanted = set(keys)
+        while wanted:
+            known = self._known([(key, _hash(key)) for key in wanted])
+            found |= {key: known.get(key) or DocumentState() for key in wanted}
+            targets = {k._replace(reference_name=s.moved_to) for k, s in found.items() if s.moved_to is not None}
+            wanted = targets - found.keys()
+        return found
+
+    def _known(self, keys: Sequence[tuple[StateKey, bytes]]) -> dict[StateKey, DocumentState]:
+        by_hash = {hashed: key for key, hashed in keys}
+        rows = _in_pieces(self._database, "select key, content from state where key in ({})", list(by_hash))
+        return {by_hash[hashed]: self._decode_state(content) for hashed, content in rows}
+
+    def save(self, states: Mapping[StateKey, DocumentState], partition: Partition) -> None:
+        """Keeps states that records of a partition moved, and whether records of others had moved them before."""
+        place = f"{partition.topic}-{partition.partition}"
+        self._write(
+            "insert into state values (?, ?, 0, ?) on conflict (key) do update set content = excluded.content, "
+            "several = several or partition <> excluded.partition",
+            ((_hash(key), place, self._encode(state)) for key, state in states.items()),
+        )
+
+    def first_halves(self, keys: Iterable[AliasKey]) -> dict[AliasKey, str]:
+        """For renames seen before: the half that was first, or `both`."""
+        by_hash = {_hash(msgspec.structs.astuple(key)): key for key in keys}
+        rows = _in_pieces(self._database, "select key, first_half from alias where key in ({})", list(by_hash))
+        return {by_hash[hashed]: half for hashed, half in rows}
+
+    def save_aliases(self, aliases: Mapping[AliasKey, Alias]) -> None:
+        """Keeps renames."""
+        self._write(
+            "insert into alias values (?, ?) on conflict (key) do update set first_half = 'both'",
+            (
+                (_hash(msgspec.structs.astuple(key)), "both" if alias.settled else alias.first_half)
+                for key, alias in aliases.items()
+            ),
+        )
+
+    def recorded(self, ids: Sequence[str]) -> frozenset[str]:
+        """Those of these milestones that are expected already."""
+        rows = _in_pieces(self._database, "select id from expected where id in ({})", [_bytes(id_) for id_ in ids])
+        return frozenset(_text(id_) for (id_,) in rows)
+
+    def expect(self, milestones: Iterable[tuple[Milestone, bool]]) -> None:
+        """Notes milestones that the input gives, and whether their documents began before what is audited."""
+        self._write(
+            "insert into expected values (?, ?, ?, ?)",
+            ((_bytes(m.id), _hash(_key(m)), began_before, self._encode(m)) for m, began_before in milestones),
+        )
+
+    def announce(self, events: Iterable[tuple[str, str, bytes]]) -> None:
+        """Notes announcements: id, place and digest of each."""
+        self._write(
+            "insert into announced values (?, 1, ?, ?) on conflict (id) do update set count = count + 1",
+            ((_bytes(id_), place, digest) for id_, place, digest in events),
+        )
+
+    def last_offsets(self, documents: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
+        """The origin's offset of the last announcement of documents; those of which there was none are left out."""
+        by_hash = {_hash(document): document for document in documents}
+        rows = _in_pieces(self._database, "select document, last from sequence where document in ({})", list(by_hash))
+        return {by_hash[hashed]: int(last) for hashed, last in rows}
+
+    def note_offsets(self, last: Mapping[tuple[str, ...], int]) -> None:
+        """Keeps the origin's offset of each document's last announcement."""
+        self._write("insert or replace into sequence values (?, ?)", ((_hash(d), at) for d, at in last.items()))
+
+    def expected(self) -> Iterator[Expected]:
+        """All milestones that the input gives, in order of their ids."""
+        query = (
+            "select expected.content, expected.began_before or coalesce(state.several, 0) from expected "
+            "left join state on state.key = expected.key order by expected.id"
+        )
+        for content, loose in self._database.execute(query):
+            yield Expected(self._decode_milestone(content), bool(loose))
+
+    def is_loose(self, milestone: Milestone) -> bool:
+        """Whether the changes of a stored milestone's document stand in several partitions."""
+        row = self._database.execute(_SEVERAL, (_hash(_key(milestone)),)).fetchone()
+        return bool(row and row[0])
+
+    def announced(self) -> Iterator[tuple[str, Announced]]:
+        """All announcements, in order of their ids."""
+        for id_, count, place, digest in self._database.execute("select * from announced order by id"):
+            yield _text(id_), Announced(count, place, digest)
+
+    def _write(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
+        try:
+            self._database.executemany(statement, rows)
+        except sqlite3.OperationalError as error:
+            raise MilestonesError(
+                f"the scratch file in {self._folder.name} cannot be written: {error}; set TMPDIR to a larger disk"
+            ) from error
+
+
+def _in_pieces(database: sqlite3.Connection, query: str, values: Sequence[bytes]) -> Iterator[tuple[Any, ...]]:
+    for at in range(0, len(values), _PARAMETERS):
+        piece = values[at : at + _PARAMETERS]
+        yield from database.execute(query.format(",".join("?" * len(piece))), piece)
+
+
+def _key(milestone: Milestone) -> StateKey:
+    return StateKey(milestone.reference_type, milestone.reference_name, milestone.track_field)
+
+
+def _hash(parts: Iterable[object]) -> bytes:
+    return blake2b(msgspec.json.encode(tuple(parts)), digest_size=16).digest()
+
+
+def _bytes(id_: str) -> bytes:
+    return bytes.fromhex(id_.replace("-", ""))
+
+
+def _text(id_: bytes) -> str:
+    digits = id_.hex()
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
