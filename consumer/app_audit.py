@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from consumer.app import decoders, topics_of
 from consumer.auditing import Audit, Scope
 from consumer.config import Settings
@@ -56,13 +58,18 @@ def audit(settings: Settings, wanted: Wanted, begin: Callable[[int], None], prog
     committed = topics.committed(settings.group, chosen)
     with audited_tables(settings.dsn) as tables, Book() as book:
         positions = {key: row for key, row in tables.positions().items() if key in chosen}
+        there = _there(positions, topics, wanted)
+        gone = sorted(positions.keys() - there)
+        positions = {key: row for key, row in positions.items() if key in there}
         starts = tables.revision_starts()
         ruling = Ruling(starts, _rules(tables, settings), decoders(settings, _registry(settings)))
         spans = _spans(positions, committed, topics, (wanted, ruling))
         scope = Scope(spans, _proofs(positions, spans), _output(settings, topics), _is_exactly_once(settings))
         begin(sum(s.end - s.first for s in spans.values()) + sum(e.high - e.low for e in scope.output.values()))
         recomputation = Recomputation(ruling, book, spans)
-        return Audit(scope, (Log(settings.kafka), tables), book, recomputation, progress).run()
+        report = Audit(scope, (Log(settings.kafka), tables), book, recomputation, progress).run()
+        report.untold.update(f"{key.topic}-{key.partition} was deleted, or made again: not audited" for key in gone)
+        return report
 
 
 def _chosen(known: Mapping[Partition, StoredPosition], wanted: Wanted, settings: Settings) -> list[Partition]:
@@ -91,17 +98,30 @@ def _spans(
     topics: Topics,
     limits: tuple[Wanted, Ruling],
 ) -> dict[Partition, Span]:
-    present = topics.partitions()
-    for key in positions:
-        if key.partition >= present.get(key.topic, 0):
-            raise Fatal(f"{key.topic}-{key.partition} is gone; there is nothing to audit it by")
-    ids = {topic: topics.topic_id(topic) for topic in {key.topic for key in positions}}
     ends = topics.ends(positions)
     spans = {key: _span(key, row, committed[key], ends[key], limits) for key, row in positions.items()}
-    for key, row in positions.items():
-        if ids[key.topic] != row.topic_id:
-            raise Fatal(f"{key.topic}: the topic was deleted and made again; what it held cannot be read any more")
-    return spans
+    # Documents may have changed elsewhere: in a partition that is not audited, or in a topic that is gone.
+    if limits[1].evaluated() <= {(span.topic_id, span.partition) for span in spans.values()}:
+        return spans
+    return {key: msgspec.structs.replace(span, whole=False) for key, span in spans.items()}
+
+
+def _there(positions: Mapping[Partition, StoredPosition], topics: Topics, wanted: Wanted) -> set[Partition]:
+    """The partitions whose log is still the one that was stored from.
+
+    Raises:
+        Fatal: there are none, or one that was asked for by name is not among them.
+    """
+    present = topics.partitions()
+    ids = {topic: topics.topic_id(topic) for topic in {key.topic for key in positions} if topic in present}
+    there = {
+        key for key, row in positions.items()
+        if key.partition < present.get(key.topic, 0) and ids[key.topic] == row.topic_id
+    }  # fmt: skip
+    if not there or (wanted.topic is not None and there != positions.keys()):
+        names = ", ".join(sorted({key.topic for key in positions.keys() - there}))
+        raise Fatal(f"{names}: the topic was deleted, or made again; what it held cannot be read any more")
+    return there
 
 
 def _span(

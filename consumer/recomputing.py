@@ -57,6 +57,10 @@ class Ruling:
         starts = self._starts.get((topic_id, partition))
         return starts[0].first_offset if starts else None
 
+    def evaluated(self) -> Set[tuple[str, int]]:
+        """The topic ids and partitions that were ever evaluated."""
+        return self._starts.keys()
+
     def split(self, span: Span, records: Sequence[Record]) -> Iterable[tuple[str, list[Record]]]:
         """A partition's records in their order, by the revision that was in force for them."""
         starts = self._starts.get((span.topic_id, span.partition), [])

@@ -53,7 +53,7 @@ def _change(deployment: Deployment, statement: str, *values: object) -> None:
     """What nobody may do: as the owner, behind the program's back."""
     with psycopg.connect(deployment.dsn) as connection:
         connection.execute("set session_replication_role = replica")  # No triggers: nothing is noted as deleted.
-        changed = connection.execute(statement, values)  # type: ignore[call-overload]
+        changed = connection.execute(statement, values)
         assert changed.rowcount == 1
 
 

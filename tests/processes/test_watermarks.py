@@ -146,6 +146,7 @@ def test_another_group_on_the_same_database_is_refused(deployment: Deployment) -
     refused = deployment.start("--until-end")
     assert refused.ended() == 1
     assert f"belongs to consumer group '{deployment.topic}-group', not 'another'" in refused.log.replace("\n", " ")
+    deployment.config["kafka"]["group.id"] = f"{deployment.topic}-group"
     deployment.assert_exactly(milestones(stream))
 
 

@@ -16,6 +16,8 @@ import yaml
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
 
+from consumer.app_audit import Wanted, audit
+from consumer.config import load
 from consumer.postgres.migrate import migrate
 from tests.processes.readings import Event, Row, assert_announced, assert_rows, ends, events, rows
 from tests.processes.truth import TRACKERS, Change, Reached
@@ -269,12 +271,18 @@ class Deployment:
         """All that could not be evaluated."""
         return events(self.kafka.bootstrap_servers, f"{self.topic}.dead-letter")
 
-    def assert_exactly(self, expected: Sequence[Reached], *, in_order: bool = True) -> None:
-        """Rows and events are these milestones, each once."""
+    def assert_exactly(self, expected: Sequence[Reached], *, in_order: bool = True, audited: bool = True) -> None:
+        """Rows and events are these milestones, each once; so the program's own audit finds, where it can."""
         stored = self.rows()
         assert_rows(stored, expected)
         assert_announced(self.events(), stored, in_order=in_order)
         assert self.dead_letters() == []
+        if audited:
+            self._assert_clean()
+
+    def _assert_clean(self) -> None:
+        report = audit(load(self.write_config()), Wanted(), lambda _: None, lambda _: None)
+        assert not report.counts, report.differences[:20]
 
     def close(self) -> None:
         """Ends what still runs."""
