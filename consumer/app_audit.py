@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import NamedTuple
 
 import msgspec
 
+from consumer.announcements import Scope
 from consumer.app import decoders, topics_of
-from consumer.auditing import Audit, Scope
+from consumer.auditing import Audit
 from consumer.config import Settings
 from consumer.core.audit import Report, Span
 from consumer.core.positions import LogEnds, StoredPosition
@@ -16,10 +19,13 @@ from consumer.core.records import LastRecord, Partition
 from consumer.core.trackers import Rules, compile_rules, trackers_from_json
 from consumer.errors import ConfigError, Fatal
 from consumer.kafka.log import Log
+from consumer.kafka.publisher import Publisher, TransactionalIds
 from consumer.kafka.registry import Registry
 from consumer.kafka.topics import Topics
 from consumer.postgres.audit import AuditedTables, audited_tables
+from consumer.postgres.repair import repaired_tables
 from consumer.recomputing import Recomputation, Ruling
+from consumer.repairing import repair
 from consumer.scratch.book import Book
 
 _PATIENCE_S = 30.0
@@ -38,38 +44,62 @@ class Wanted(NamedTuple):
         return self.topic in (None, key.topic) and self.partition in (None, key.partition)
 
 
-def audit(settings: Settings, wanted: Wanted, begin: Callable[[int], None], progress: Callable[[int], None]) -> Report:
+class Progress(NamedTuple):
+    """Told how far an audit is: once how many records there are to read, at most; then how many were just read."""
+
+    begin: Callable[[int], None]
+    advance: Callable[[int], None]
+
+
+def audit(settings: Settings, wanted: Wanted, progress: Progress, *, execute: bool = False) -> Report:
     """Compares what the input gives with what is stored and announced.
 
     Args:
-        begin: called once with the number of records to read, at most.
-        progress: called with the number of records read since the last call.
+        execute: also repairs what can be: writes rows that are missing, and announces what was not announced.
 
     Raises:
         ConfigError: there is no such topic or partition among those that were ever stored.
         Fatal: the log has not what is to be audited any more, or another topic has its name.
         MilestonesError: a server is away.
     """
+    with ExitStack() as closing:
+        # Held from the first look on: what is missing then may not be repaired by somebody else meanwhile.
+        repaired = closing.enter_context(repaired_tables(settings.dsn)) if execute else None
+        book = closing.enter_context(Book())
+        report = _audited(settings, wanted, progress, book)
+        if repaired is not None and report.repairs:
+            publisher = _publisher(settings)
+            closing.callback(publisher.close)
+            mended = repair(book.repairs(), repaired, publisher, settings.output.topic, time.time_ns() // 1_000)
+            report.written, report.announced_late = mended
+        return report
+
+
+def _audited(settings: Settings, wanted: Wanted, progress: Progress, book: Book) -> Report:
     topics = topics_of(settings)
     with audited_tables(settings.dsn) as before:
-        known = before.positions()
-    chosen = _chosen(known, wanted, settings)
+        chosen = _chosen(before.positions(), wanted, settings)
     # Asked before the tables are read: what is published by then is stored in them.
     committed = topics.committed(settings.group, chosen)
-    with audited_tables(settings.dsn) as tables, Book() as book:
+    with audited_tables(settings.dsn) as tables:
         positions = {key: row for key, row in tables.positions().items() if key in chosen}
         there = _there(positions, topics, wanted)
         gone = sorted(positions.keys() - there)
         positions = {key: row for key, row in positions.items() if key in there}
-        starts = tables.revision_starts()
-        ruling = Ruling(starts, _rules(tables, settings), decoders(settings, _registry(settings)))
+        ruling = Ruling(tables.revision_starts(), _rules(tables, settings), decoders(settings, _registry(settings)))
         spans = _spans(positions, committed, topics, (wanted, ruling))
         scope = Scope(spans, _proofs(positions, spans), _output(settings, topics), _is_exactly_once(settings))
-        begin(sum(s.end - s.first for s in spans.values()) + sum(e.high - e.low for e in scope.output.values()))
+        progress.begin(scope.records)
         recomputation = Recomputation(ruling, book, spans)
-        report = Audit(scope, (Log(settings.kafka), tables), book, recomputation, progress).run()
-        report.untold.update(f"{key.topic}-{key.partition} was deleted, or made again: not audited" for key in gone)
-        return report
+        report = Audit(scope, (Log(settings.kafka), tables), book, recomputation, progress.advance).run()
+    report.untold.update(f"{key.topic}-{key.partition} was deleted, or made again: not audited" for key in gone)
+    return report
+
+
+def _publisher(settings: Settings) -> Publisher:
+    prefix = f"{settings.group}-{settings.processing.instance}-repair"
+    ids = TransactionalIds(prefix, lambda: 0) if _is_exactly_once(settings) else None
+    return Publisher(settings.kafka, ids, lambda _: None)
 
 
 def _chosen(known: Mapping[Partition, StoredPosition], wanted: Wanted, settings: Settings) -> list[Partition]:
@@ -135,7 +165,7 @@ def _span(
         raise Fatal(f"{key.topic}-{key.partition}: stored up to {row.next_offset}, and the log ends at {ends.high}")
     published = row.published_offset if committed is None else committed
     is_whole = first <= began
-    return Span(key.topic, row.topic_id, key.partition, min(first, end), end, published, is_whole)
+    return Span(key.topic, row.topic_id, key.partition, min(first, end), end, row.next_offset, published, is_whole)
 
 
 def _proofs(

@@ -7,22 +7,18 @@ of the milestones' ids.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from hashlib import blake2b
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from typing import Protocol
 
 import msgspec
 
-from consumer.core.audit import Announced, Difference, Expected, Kind, Report, Span, is_certain, unlike
+from consumer.announcements import SHOWN, Announcements, Log, Scope, Sequences, digest_of
+from consumer.core.audit import Announced, Difference, Expected, Kind, Repair, Report, Span, is_certain, unlike
 from consumer.core.milestones import Milestone, announcement
 from consumer.core.positions import LogEnds
-from consumer.core.records import LastRecord, Partition, Record, fingerprint, headers_of, offset_of, partition_of
+from consumer.core.records import Partition, Record, fingerprint, offset_of, partition_of
 from consumer.recomputing import Recomputation
 
-_IN_FULL = 1_000
-_NEAR_US = 60_000_000
-"""How far the clocks of a broker and of PostgreSQL may be apart."""
-_REPLAYED = "replayed"
 _OF_A_STATE = "rests on a state that the audited records do not tell"
 
 
@@ -34,46 +30,13 @@ class Tables(Protocol):
     def deleted(self, ids: Sequence[str]) -> set[str]: ...
 
 
-class Log(Protocol):
-    """Kafka."""
-
-    def chunks(self, ends: Mapping[Partition, LogEnds]) -> Iterator[Sequence[Record]]: ...
-
-
-class Book(Protocol):
+class Book(Sequences, Protocol):
     """What an audit remembers beside what its recomputation does."""
 
-    def announce(self, events: Iterable[tuple[str, str, bytes]]) -> None: ...
-    def last_offsets(self, documents: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], int]: ...
-    def note_offsets(self, last: Mapping[tuple[str, ...], int]) -> None: ...
     def expected(self) -> Iterator[Expected]: ...
     def announced(self) -> Iterator[tuple[str, Announced]]: ...
     def is_loose(self, milestone: Milestone) -> bool: ...
-
-
-class Scope(NamedTuple):
-    """What is audited: stretches of the input, the output topic's ends, and whether each event may be there only once.
-
-    `proofs`: the record that each partition's position remembers as the last one.
-    """
-
-    spans: Mapping[Partition, Span]
-    proofs: Mapping[Partition, LastRecord]
-    output: Mapping[Partition, LogEnds]
-    exactly_once: bool
-
-
-class _Origin(msgspec.Struct):
-    topic_id: str
-    partition: int
-    offset: int
-
-
-class _Event(msgspec.Struct):
-    id: str
-    reference_type: str
-    reference_name: str
-    origin: _Origin
+    def note_repairs(self, repairs: Iterable[tuple[Repair, Milestone]]) -> None: ...
 
 
 class Audit:
@@ -93,8 +56,7 @@ class Audit:
     ) -> None:
         self._scope, self._book, self._recomputation, self._progress = scope, book, recomputation, progress
         self._log, self._tables = sources
-        self._by_id = {(span.topic_id, span.partition): span for span in scope.spans.values()}
-        self._decode_event = msgspec.json.Decoder(_Event).decode
+        self._by_id = scope.by_id()
         self._report = Report()
         self._told_from_us = 0
 
@@ -106,18 +68,18 @@ class Audit:
         """
         self._check_watermarks()
         self._read_input()
-        self._read_output()
+        self._told_from_us = Announcements(self._log, self._book, self._scope, self._report).read(self._progress)
         self._compare()
         return self._report
 
     def _differs(self, kind: Kind, place: str, about: str, detail: str = "", id_: str | None = None) -> None:
-        self._report.add(Difference(kind, place, about, detail, id_), _IN_FULL)
+        self._report.add(Difference(kind, place, about, detail, id_), SHOWN)
 
     def _check_watermarks(self) -> None:
         for key, span in sorted(self._scope.spans.items()):
-            if span.published > span.end:
-                place = f"{key.topic}/{key.partition}/{span.end}"
-                detail = f"published up to {span.published}, stored up to {span.end}: PostgreSQL was restored"
+            if span.published > span.stored:
+                place = f"{key.topic}/{key.partition}/{span.stored}"
+                detail = f"published up to {span.published}, stored up to {span.stored}: PostgreSQL was restored"
                 self._differs(Kind.WATERMARK, place, "stored", detail)
 
     def _read_input(self) -> None:
@@ -147,39 +109,6 @@ class Audit:
                 place = "{}/{}/{}".format(*partition_of(record), proof.offset)
                 self._differs(Kind.WATERMARK, place, "the last record", "the log holds another one than was stored")
 
-    def _read_output(self) -> None:
-        low = {key for key, end in self._scope.output.items() if end.low > 0}
-        for records in self._log.chunks(self._scope.output):
-            self._note_announcements([r for r in records if not _is_replayed(r)])
-            for record in records:
-                if partition_of(record) in low:
-                    low.discard(partition_of(record))
-                    self._told_from_us = max(self._told_from_us, record.timestamp()[1] * 1_000 + _NEAR_US)
-            self._progress(len(records))
-
-    def _note_announcements(self, records: Sequence[Record]) -> None:
-        events = [(record, event) for record in records if (event := self._event(record)) is not None]
-        self._report.announced += len(events)
-        last = self._book.last_offsets(_document(event) for _, event in events)
-        for record, event in events:
-            document, offset = _document(event), event.origin.offset
-            behind = last.get(document, -1)
-            if offset < behind and self._scope.exactly_once:
-                about = f"{event.reference_type} {event.reference_name}"
-                self._differs(Kind.OUT_OF_ORDER, _place(record), about, f"behind that of offset {behind}", event.id)
-            last[document] = max(behind, offset)
-        self._book.note_offsets(last)
-        self._book.announce((event.id, _place(record), digest_of(record.value())) for record, event in events)
-
-    def _event(self, record: Record) -> _Event | None:
-        """An announcement of what is audited; None for all others."""
-        try:
-            event = self._decode_event(record.value() or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return None
-        span = self._by_id.get((event.origin.topic_id, event.origin.partition))
-        return event if span is not None and span.holds(event.origin.offset) else None
-
     def _compare(self) -> None:
         """One pass over what is expected, stored and announced, side by side in order of the ids."""
         topic_ids = sorted({span.topic_id for span in self._scope.spans.values()})
@@ -192,19 +121,20 @@ class Audit:
                 self._stored(wanted, found, announced)
                 continue
             absent.append((id_, wanted, announced))
-            if len(absent) == _IN_FULL:
+            if len(absent) == SHOWN:
                 self._absent(absent)
                 absent.clear()
         self._absent(absent)
 
     def _stored(self, wanted: Expected | None, found: Milestone, announced: Announced | None) -> None:
         span = self._by_id.get((found.origin_topic_id, found.origin_partition))
-        if span is None or (wanted is None and found.origin_offset < span.first):
+        beyond = span is not None and found.origin_offset >= span.stored
+        if span is None or (wanted is None and not beyond and not span.holds(found.origin_offset)):
             return
         self._report.found += 1
         place, about = f"{span.topic}/{span.partition}/{found.origin_offset}", _about(found)
-        if found.origin_offset >= span.end:
-            self._differs(Kind.BEYOND, place, about, f"stored up to {span.end}", found.id)
+        if beyond:
+            self._differs(Kind.BEYOND, place, about, f"stored up to {span.stored}", found.id)
         elif wanted is not None:
             wrong = unlike(wanted, found)
             if wrong:
@@ -214,9 +144,11 @@ class Audit:
         else:
             self._differs(Kind.EXTRA, place, about, "the input does not give it", found.id)
         if span.holds(found.origin_offset):
-            self._check_announcement(span, found, announced)
+            self._check_announcement(span, wanted, found, announced)
 
-    def _check_announcement(self, span: Span, found: Milestone, announced: Announced | None) -> None:
+    def _check_announcement(
+        self, span: Span, wanted: Expected | None, found: Milestone, announced: Announced | None
+    ) -> None:
         place, about = f"{span.topic}/{span.partition}/{found.origin_offset}", _about(found)
         if announced is None:
             if not found.announce or found.silent or found.origin_offset >= span.published:
@@ -225,6 +157,8 @@ class Audit:
                 self._report.untold["announced before what the output topic still has"] += 1
             else:
                 self._differs(Kind.NOT_ANNOUNCED, place, about, id_=found.id)
+                if wanted is not None:
+                    self._may_repair(Repair.ANNOUNCE, found)
         elif announced.times > 1 and self._scope.exactly_once:
             self._differs(Kind.DOUBLED, announced.place, about, f"{announced.times} times", found.id)
         elif not found.silent and announced.digest != digest_of(announcement(found).value):
@@ -238,18 +172,26 @@ class Audit:
                 self._report.untold["deleted by hand"] += 1
                 continue
             if wanted is not None:
-                self._missing(wanted)
+                self._missing(wanted, announced)
             if announced is not None:
                 self._differs(Kind.NOT_STORED, announced.place, id_, id_=id_)
 
-    def _missing(self, wanted: Expected) -> None:
+    def _missing(self, wanted: Expected, announced: Announced | None) -> None:
         milestone = wanted.milestone
         span = self._by_id[milestone.origin_topic_id, milestone.origin_partition]
-        if is_certain(wanted):
-            place = f"{span.topic}/{span.partition}/{milestone.origin_offset}"
-            self._differs(Kind.MISSING, place, _about(milestone), id_=milestone.id)
-        else:
+        if not is_certain(wanted):
             self._report.untold[_OF_A_STATE] += 1
+            return
+        place = f"{span.topic}/{span.partition}/{milestone.origin_offset}"
+        self._differs(Kind.MISSING, place, _about(milestone), id_=milestone.id)
+        if announced is not None or milestone.origin_offset >= span.published:
+            self._may_repair(Repair.WRITE, msgspec.structs.replace(milestone, silent=announced is not None))
+        else:
+            self._may_repair(Repair.WRITE_AND_ANNOUNCE, milestone)
+
+    def _may_repair(self, what: Repair, milestone: Milestone) -> None:
+        self._report.repairs[what.value] += 1
+        self._book.note_repairs([(what, milestone)])
 
 
 def side_by_side(
@@ -271,25 +213,6 @@ def side_by_side(
         yield id_, (wanted, found, told)
 
 
-def digest_of(value: bytes | None) -> bytes:
-    """Sixteen bytes for the value of an announcement."""
-    return blake2b(value or b"", digest_size=16).digest()
-
-
 def _about(milestone: Milestone) -> str:
     m = milestone
     return f"{m.reference_type} {m.reference_name}: {m.track_field} reached {m.value!r} ({m.milestone_tracker})"
-
-
-def _document(event: _Event) -> tuple[str, ...]:
-    """Announcements of one document from one partition come in order of its offsets."""
-    origin = event.origin
-    return (event.reference_type, event.reference_name, origin.topic_id, str(origin.partition))
-
-
-def _place(record: Record) -> str:
-    return "{}/{}/{}".format(*partition_of(record), offset_of(record))
-
-
-def _is_replayed(record: Record) -> bool:
-    return any(name == _REPLAYED for name, _ in headers_of(record))

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from consumer.app_audit import Progress as Steps
 from consumer.app_audit import Wanted, audit
 from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console, errors
 from consumer.config import load
@@ -29,13 +30,15 @@ def add_to(app: typer.Typer) -> None:
     app.command("audit")(_audit)
 
 
-def _audit(
+def _audit(  # noqa: PLR0913 - the options of a command
     *,
     config: ConfigOption = DEFAULT_CONFIG,
     topic: Topic = None,
     partition: PartitionOption = None,
     offsets: Offsets = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="Differences to show.")] = 20,
+    repair: Annotated[bool, typer.Option("--repair", help="Say what a repair would write and announce.")] = False,
+    execute: Annotated[bool, typer.Option("--execute", help="With --repair: do it. Nothing is ever deleted.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Read the input again, and compare what it gives with the tables and with `milestone-reached`.
@@ -46,22 +49,22 @@ def _audit(
         raise ConfigError("--partition: say --topic, too")
     if offsets is not None and partition is None:
         raise ConfigError("--offsets: say --topic and --partition, too")
+    if execute and not repair:
+        raise ConfigError("--execute: say --repair, too")
     first, last = (None, None) if offsets is None else offset_range(offsets)
     settings = load(config)
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f} of {task.total:,.0f}")
     with Progress(*columns, TimeRemainingColumn(), console=errors, disable=not errors.is_terminal) as progress:
         task = progress.add_task("records", total=None)
         wanted = Wanted(topic, partition, first, last)
-        report = audit(
-            settings,
-            wanted,
-            lambda total: progress.update(task, total=total),
-            lambda count: progress.advance(task, count),
-        )
+        steps = Steps(lambda total: progress.update(task, total=total), lambda count: progress.advance(task, count))
+        report = audit(settings, wanted, steps, execute=execute)
     if as_json:
         typer.echo(json.dumps(_facts(report, limit)))
     else:
         _print(report, limit)
+    if repair and not as_json:
+        _print_repair(report, execute=execute)
     if not report.is_clean:
         raise typer.Exit(3)
 
@@ -75,6 +78,9 @@ def _facts(report: Report, limit: int) -> dict[str, object]:
         "announced": report.announced,
         "differences": dict(report.counts),
         "untold": dict(report.untold),
+        "repairs": dict(report.repairs),
+        "written": report.written,
+        "announced_late": report.announced_late,
         "shown": [msgspec.to_builtins(one) for one in report.differences[:limit]],
     }
 
@@ -99,3 +105,14 @@ def _print(report: Report, limit: int) -> None:
     rest = sum(report.counts.values()) - min(limit, len(report.differences))
     if rest > 0:
         console.print(f"… and {rest:,} more; --limit shows more", style="dim")
+
+
+def _print_repair(report: Report, *, execute: bool) -> None:
+    for what, count in report.repairs.most_common():
+        console.print(f"{'' if execute else 'would '}{what}: {count:,}", highlight=False)
+    if execute:
+        console.print(f"wrote {report.written:,} rows, announced {report.announced_late:,} events", highlight=False)
+    elif report.repairs:
+        console.print("nothing was changed; say --execute", highlight=False)
+    else:
+        console.print("there is nothing that a repair would mend", highlight=False)

@@ -41,8 +41,8 @@ class Difference(msgspec.Struct, frozen=True):
 class Span(msgspec.Struct, frozen=True):
     """The offsets of one partition that are audited: `[first, end)`.
 
-    `published`: below it every announcement is out. `whole`: everything that this database evaluated is in the span,
-    so that the state of documents is known at each record.
+    `stored` and `published` are the watermarks: below the second every announcement is out. `whole`: everything that
+    this database evaluated is in the spans, so that the state of documents is known at each record.
     """
 
     topic: str
@@ -50,6 +50,7 @@ class Span(msgspec.Struct, frozen=True):
     partition: int
     first: int
     end: int
+    stored: int
     published: int
     whole: bool
 
@@ -92,8 +93,19 @@ class Announced(NamedTuple):
     digest: bytes
 
 
+class Repair(StrEnum):
+    """What a repair does to a milestone. Nothing is ever changed or removed."""
+
+    WRITE_AND_ANNOUNCE = "write and announce"
+    WRITE = "write"
+    ANNOUNCE = "announce"
+
+
 class Report(msgspec.Struct):
-    """What an audit found. `differences` holds the first ones in full; `counts` counts all of them."""
+    """What an audit found. `differences` holds the first ones in full; `counts` counts all of them.
+
+    `repairs`: how many differences a repair would mend, and how; `written` and `announced_late`: what it did.
+    """
 
     records: int = 0
     expected: int = 0
@@ -102,7 +114,9 @@ class Report(msgspec.Struct):
     counts: Counter[str] = msgspec.field(default_factory=Counter)
     differences: list[Difference] = []
     untold: Counter[str] = msgspec.field(default_factory=Counter)
-    more: int = 0
+    repairs: Counter[str] = msgspec.field(default_factory=Counter)
+    written: int = 0
+    announced_late: int = 0
 
     @property
     def is_clean(self) -> bool:
@@ -114,8 +128,6 @@ class Report(msgspec.Struct):
         self.counts[difference.kind.value] += 1
         if len(self.differences) < most:
             self.differences.append(difference)
-        else:
-            self.more += 1
 
 
 _COMPARED = (

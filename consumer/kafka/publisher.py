@@ -85,7 +85,7 @@ class Publisher:
 
     @contextmanager
     def transaction(self, batch: Batch) -> Iterator[Outbox]:
-        """Publishes what the body adds, together with the batch's next offsets.
+        """Publishes what the body adds, together with the batch's next offsets. An empty batch has none.
 
         Raises:
             PublishDown: aborted, or the outcome is unknown; nothing may be taken as published.
@@ -186,7 +186,8 @@ class Publisher:
             return
         group = cast("Consumer", batch.group)
         fault_point("produced")
-        self._send_offsets(producer, offsets, group)
+        if offsets:
+            self._send_offsets(producer, offsets, group)
         fault_point("offsets-sent")
         self._repeat(producer.commit_transaction)
 

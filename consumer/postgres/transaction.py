@@ -123,7 +123,7 @@ class StoreTransaction:
             self._record_dead_letters(dead_letters)
 
     def _record_milestones(self, milestones: Sequence[Milestone]) -> None:
-        cursor = self._connection.execute(_SQL["record_milestones"], _milestone_columns(milestones))
+        cursor = self._connection.execute(_SQL["record_milestones"], milestone_columns(milestones))
         if cursor.rowcount != len(milestones):
             inserted = {str(row[0]) for row in cursor.fetchall()}
             raise AlreadyRecorded(frozenset(m.id for m in milestones) - inserted)
@@ -233,7 +233,8 @@ def _shared_of_milestone(m: Milestone) -> tuple[Any, ...]:
     return (*what, m.origin_topic_id, m.origin_partition, m.announce, m.silent)
 
 
-def _milestone_columns(milestones: Sequence[Milestone]) -> dict[str, object]:
+def milestone_columns(milestones: Sequence[Milestone]) -> dict[str, object]:
+    """Milestones of one revision, recorded at one time, as the parameters of `record_milestones`."""
     first = milestones[0]
     number, shared = _shared([_shared_of_milestone(m) for m in milestones])
     types, fields, trackers, known, kinds, topic_ids, partitions, announce, silent = shared

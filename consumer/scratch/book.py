@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from consumer.core.audit import Announced, Expected
+from consumer.core.audit import Announced, Expected, Repair
 from consumer.core.evaluation import Alias, AliasKey
 from consumer.core.matching import StateKey
 from consumer.core.milestones import Milestone
@@ -29,6 +29,7 @@ create table state (key blob primary key, partition text, several integer, conte
 create table alias (key blob primary key, first_half text) without rowid;
 create table expected (id blob primary key, key blob, began_before integer, content blob) without rowid;
 create table announced (id blob primary key, count integer, place text, digest blob) without rowid;
+create table repair (place text, id blob, what text, content blob, primary key (place, id)) without rowid;
 create table sequence (document blob primary key, last integer) without rowid;
 """
 _PARAMETERS = 900
@@ -146,6 +147,22 @@ class Book:
         """All announcements, in order of their ids."""
         for id_, count, place, digest in self._database.execute("select * from announced order by id"):
             yield _text(id_), Announced(count, place, digest)
+
+    def note_repairs(self, repairs: Iterable[tuple[Repair, Milestone]]) -> None:
+        """Keeps what a repair would do."""
+        self._write(
+            "insert into repair values (?, ?, ?, ?)",
+            (
+                (f"{m.origin_topic_id}/{m.origin_partition:010}/{m.origin_offset:020}", _bytes(m.id), what.value,
+                 self._encode(m))
+                for what, m in repairs
+            ),
+        )  # fmt: skip
+
+    def repairs(self) -> Iterator[tuple[Repair, Milestone]]:
+        """What a repair would do, in order of the records."""
+        for what, content in self._database.execute("select what, content from repair order by place, id"):
+            yield Repair(what), self._decode_milestone(content)
 
     def _write(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
         try:

@@ -35,3 +35,10 @@ order by milestone.id;
 
 -- name: deleted_among
 select id::text from deleted_milestone where id = any(%(ids)s::uuid[]);
+
+-- name: try_repair_lock
+-- One repair at a time: two at once would both announce what neither has announced yet. Held by the session.
+select pg_try_advisory_lock(hashtext('milestones.repair'));
+
+-- name: now
+select (extract(epoch from now()) * 1000000)::bigint;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import Any
@@ -106,3 +107,88 @@ def test_whatever_is_taken_away_added_or_changed_is_found(deployment: Deployment
     [missing] = [one for one in report["shown"] if one["kind"] == "missing"]
     topic, partition, offset = missing["place"].split("/")
     assert (topic, int(partition) in (0, 1), int(offset) < 1_000) == (deployment.topic, True, True)
+
+
+def _as_the_owner(deployment: Deployment, *statements: str) -> None:
+    with psycopg.connect(deployment.dsn) as connection:
+        connection.execute("set session_replication_role = replica")
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def test_a_repair_writes_and_announces_what_is_missing_once(deployment: Deployment) -> None:
+    """Rows that were never announced, as after a restored output topic; rows that are gone; and both."""
+    expected = settled(deployment)
+    _as_the_owner(deployment, "create table kept as select * from milestone")
+    reached = f"{deployment.topic}-reached"
+    deployment.kafka.delete_topic(reached)
+    deployment.kafka.create_topic(reached, 2, {"retention.ms": "-1"})
+    _as_the_owner(deployment, "delete from milestone where origin_offset % 2 = 0")
+    code, report = audit(deployment, "--repair")
+    gone, silent = report["repairs"]["write and announce"], report["repairs"]["announce"]
+    assert (code, gone + silent) == (3, expected)
+    assert report["differences"] == {"missing": gone, "not announced": silent}
+    assert (report["written"], report["announced_late"]) == (0, 0)
+    code, report = audit(deployment, "--repair", "--execute")
+    assert (code, report["written"], report["announced_late"]) == (3, gone, expected)
+    code, report = audit(deployment, "--repair", "--execute")
+    assert (code, report["differences"], report["repairs"]) == (0, {}, {})
+    assert (report["stored"], report["announced"]) == (expected, expected)
+    different = """
+        select from milestone join kept using (id)
+        where to_jsonb(milestone) - 'recorded_at' <> to_jsonb(kept) - 'recorded_at'"""
+    with psycopg.connect(deployment.dsn) as connection:
+        assert connection.execute(different).fetchall() == []
+
+
+def test_a_row_that_is_gone_and_was_announced_is_written_and_not_announced_again(deployment: Deployment) -> None:
+    expected = settled(deployment)
+    _as_the_owner(deployment, "delete from milestone where occurrence = 1")
+    code, report = audit(deployment, "--repair", "--execute")
+    assert (code, set(report["repairs"]), report["announced_late"]) == (3, {"write"}, 0)
+    code, report = audit(deployment)
+    assert (code, report["stored"], report["announced"]) == (0, expected, expected)
+
+
+def test_a_repair_killed_between_rows_and_events_is_ended_by_the_next(deployment: Deployment) -> None:
+    expected = settled(deployment)
+    reached = f"{deployment.topic}-reached"
+    deployment.kafka.delete_topic(reached)
+    deployment.kafka.create_topic(reached, 2, {"retention.ms": "-1"})
+    _as_the_owner(deployment, "delete from milestone")
+    command = [sys.executable, "-m", "consumer", "audit", "--config", str(deployment.write_config()), "--repair"]
+    killed = subprocess.run(
+        [*command, "--execute"], cwd=ROOT, check=False, env={**os.environ, "MILESTONES_FAULT": "produced:1:kill"}
+    )
+    assert killed.returncode == -9
+    code, report = audit(deployment, "--repair", "--execute")
+    assert (code, report["written"] < expected, report["announced_late"]) == (3, True, expected)
+    code, report = audit(deployment)
+    assert (code, report["stored"], report["announced"]) == (0, expected, expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--execute"], "--execute: say --repair, too"),
+        (["--partition", "0"], "--partition: say --topic, too"),
+        (["--offsets", "5..9"], "--offsets: say --topic and --partition, too"),
+        (["--topic", "nowhere"], "has stored nothing of what is to be audited; topics: "),
+    ],
+)
+def test_what_cannot_be_audited_is_said(deployment: Deployment, arguments: list[str], words: str) -> None:
+    settled(deployment, 20, 1)
+    command = [sys.executable, "-m", "consumer", "audit", "--config", str(deployment.write_config()), *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, words in done.stderr) == (2, True), done.stderr
+
+
+def test_a_range_is_audited_by_what_its_records_say_themselves(deployment: Deployment) -> None:
+    settled(deployment)
+    arguments = ("--topic", deployment.topic, "--partition", "1", "--offsets", "300..599")
+    code, report = audit(deployment, *arguments)
+    assert (code, report["records"], report["differences"]) == (0, 300, {})
+    assert report["expected"] == report["stored"] == report["announced"] > 0
+    with psycopg.connect(deployment.dsn) as connection:
+        connection.execute("update milestone set value = 'x' where origin_partition = 1 and origin_offset < 400")
+    assert 0 < audit(deployment, *arguments)[1]["differences"]["different"] < 100

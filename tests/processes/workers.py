@@ -16,7 +16,7 @@ import yaml
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]
 
-from consumer.app_audit import Wanted, audit
+from consumer.app_audit import Progress, Wanted, audit
 from consumer.config import load
 from consumer.postgres.migrate import migrate
 from tests.processes.readings import Event, Row, assert_announced, assert_rows, ends, events, rows
@@ -281,7 +281,7 @@ class Deployment:
             self._assert_clean()
 
     def _assert_clean(self) -> None:
-        report = audit(load(self.write_config()), Wanted(), lambda _: None, lambda _: None)
+        report = audit(load(self.write_config()), Wanted(), Progress(lambda _: None, lambda _: None))
         assert not report.counts, report.differences[:20]
 
     def close(self) -> None:

@@ -1,0 +1,67 @@
+"""Writing milestones that an audit found missing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+
+from consumer.core.milestones import Milestone
+from consumer.errors import Fatal
+from consumer.postgres.connection import Connection, connect, translated
+from consumer.postgres.migrate import check_schema
+from consumer.postgres.statements import statements
+from consumer.postgres.transaction import milestone_columns
+
+_AUDIT, _STORE = statements("audit.sql"), statements("store.sql")
+
+
+class RepairedTables:
+    """Adds rows, and never changes or removes one."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def write(self, milestones: Sequence[Milestone]) -> list[Milestone]:
+        """Those that were really written, as they now stand; what somebody deleted stays deleted. All or nothing."""
+        with translated():
+            recorded_at = self._now()
+            by_revision: defaultdict[str, list[Milestone]] = defaultdict(list)
+            for milestone in milestones:
+                recorded = msgspec.structs.replace(milestone, recorded_at=recorded_at)
+                by_revision[milestone.tracker_revision].append(recorded)
+            written = [one for some in by_revision.values() for one in self._insert(some)]
+            self._connection.commit()
+        return written
+
+    def _now(self) -> int:
+        row: Any = self._connection.execute(_AUDIT["now"]).fetchone()
+        return int(row[0])
+
+    def _insert(self, milestones: Sequence[Milestone]) -> list[Milestone]:
+        rows: list[Any] = self._connection.execute(
+            _STORE["record_milestones"], milestone_columns(milestones)
+        ).fetchall()
+        inserted = {row[0] for row in rows}
+        return [milestone for milestone in milestones if milestone.id in inserted]
+
+
+@contextmanager
+def repaired_tables(dsn: str) -> Iterator[RepairedTables]:
+    """The tables, for one repair at a time.
+
+    Raises:
+        StoreDown: PostgreSQL is away.
+        Fatal: another repair runs; or the schema is not this program's.
+    """
+    with connect(dsn) as connection:
+        with translated():
+            check_schema(connection)
+            row: Any = connection.execute(_AUDIT["try_repair_lock"]).fetchone()
+            connection.commit()
+        if not row[0]:
+            raise Fatal("another repair is running on this database; start again when it has ended")
+        yield RepairedTables(connection)
