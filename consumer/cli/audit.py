@@ -30,7 +30,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("audit")(_audit)
 
 
-def _audit(  # noqa: PLR0913 - the options of a command
+def _audit(
     *,
     config: ConfigOption = DEFAULT_CONFIG,
     topic: Topic = None,

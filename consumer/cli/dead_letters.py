@@ -42,7 +42,7 @@ Origins = Annotated[list[str] | None, typer.Argument(help="<topic>/<partition>/<
 
 
 @app.command("list")
-def list_letters(  # noqa: PLR0913 - the options of a command
+def list_letters(
     *,
     config: ConfigOption = DEFAULT_CONFIG,
     reason: Reasons = None,
@@ -97,7 +97,7 @@ def show(
 
 
 @app.command("redrive")
-def redrive_command(  # noqa: PLR0913 - the options of a command
+def redrive_command(
     *,
     origins: Origins = None,
     config: ConfigOption = DEFAULT_CONFIG,
