@@ -68,7 +68,7 @@ def audit(settings: Settings, wanted: Wanted, progress: Progress, *, execute: bo
         book = closing.enter_context(Book())
         report = _audited(settings, wanted, progress, book)
         if repaired is not None and report.repairs:
-            publisher = _publisher(settings)
+            publisher = late_publisher(settings)
             closing.callback(publisher.close)
             mended = repair(book.repairs(), repaired, publisher, settings.output.topic, time.time_ns() // 1_000)
             report.written, report.announced_late = mended
@@ -78,15 +78,15 @@ def audit(settings: Settings, wanted: Wanted, progress: Progress, *, execute: bo
 def _audited(settings: Settings, wanted: Wanted, progress: Progress, book: Book) -> Report:
     topics = topics_of(settings)
     with audited_tables(settings.dsn) as before:
-        chosen = _chosen(before.positions(), wanted, settings)
+        chosen = chosen_positions(before.positions(), wanted, settings)
     # Asked before the tables are read: what is published by then is stored in them.
     committed = topics.committed(settings.group, chosen)
     with audited_tables(settings.dsn) as tables:
         positions = {key: row for key, row in tables.positions().items() if key in chosen}
-        there = _there(positions, topics, wanted)
+        there = partitions_there(positions, topics, wanted)
         gone = sorted(positions.keys() - there)
         positions = {key: row for key, row in positions.items() if key in there}
-        ruling = Ruling(tables.revision_starts(), _rules(tables, settings), decoders(settings, _registry(settings)))
+        ruling = Ruling(tables.revision_starts(), _rules(tables, settings), decoders(settings, registry_of(settings)))
         spans = _spans(positions, committed, topics, (wanted, ruling))
         scope = Scope(spans, _proofs(positions, spans), _output(settings, topics), _is_exactly_once(settings))
         progress.begin(scope.records)
@@ -96,21 +96,28 @@ def _audited(settings: Settings, wanted: Wanted, progress: Progress, book: Book)
     return report
 
 
-def _publisher(settings: Settings) -> Publisher:
+def late_publisher(settings: Settings) -> Publisher:
+    """Publishes what belongs to no batch; under its own transactional id, one at a time."""
     prefix = f"{settings.group}-{settings.processing.instance}-repair"
     ids = TransactionalIds(prefix, lambda: 0) if _is_exactly_once(settings) else None
     return Publisher(settings.kafka, ids, lambda _: None)
 
 
-def _chosen(known: Mapping[Partition, StoredPosition], wanted: Wanted, settings: Settings) -> list[Partition]:
+def chosen_positions(known: Mapping[Partition, StoredPosition], wanted: Wanted, settings: Settings) -> list[Partition]:
+    """The partitions that are wanted.
+
+    Raises:
+        ConfigError: this group has none of them.
+    """
     chosen = [key for key, row in known.items() if wanted.takes(key) and row.consumer_group == settings.group]
     if not chosen:
         there_are = ", ".join(sorted({key.topic for key in known})) or "none"
-        raise ConfigError(f"group {settings.group} has stored nothing of what is to be audited; topics: {there_are}")
+        raise ConfigError(f"group {settings.group} has stored nothing of what is asked for; topics: {there_are}")
     return chosen
 
 
-def _registry(settings: Settings) -> Registry | None:
+def registry_of(settings: Settings) -> Registry | None:
+    """The schema registry, waited for: nothing else is to be done meanwhile."""
     return Registry(settings.input.registry, patience_s=_PATIENCE_S) if settings.input.registry else None
 
 
@@ -136,7 +143,7 @@ def _spans(
     return {key: msgspec.structs.replace(span, whole=False) for key, span in spans.items()}
 
 
-def _there(positions: Mapping[Partition, StoredPosition], topics: Topics, wanted: Wanted) -> set[Partition]:
+def partitions_there(positions: Mapping[Partition, StoredPosition], topics: Topics, wanted: Wanted) -> set[Partition]:
     """The partitions whose log is still the one that was stored from.
 
     Raises:

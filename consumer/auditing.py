@@ -6,8 +6,7 @@ of the milestones' ids.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -16,16 +15,15 @@ from consumer.announcements import SHOWN, Announcements, Log, Scope, Sequences, 
 from consumer.core.audit import Announced, Difference, Expected, Kind, Repair, Report, Span, is_certain, unlike
 from consumer.core.milestones import Milestone, announcement
 from consumer.core.positions import LogEnds
-from consumer.core.records import Partition, Record, fingerprint, offset_of, partition_of
-from consumer.recomputing import Recomputation
+from consumer.core.records import Record, fingerprint, offset_of, partition_of
+from consumer.recomputing import Recomputation, Verdicts, verdicts_among
 
 _OF_A_STATE = "rests on a state that the audited records do not tell"
 
 
-class Tables(Protocol):
+class Tables(Verdicts, Protocol):
     """PostgreSQL at one moment."""
 
-    def dead_letters(self, topic_id: str, partition: int, first: int, last: int) -> set[int]: ...
     def milestones(self, topic_ids: Sequence[str]) -> Iterator[Milestone]: ...
     def deleted(self, ids: Sequence[str]) -> set[str]: ...
 
@@ -86,21 +84,11 @@ class Audit:
         ends = {key: LogEnds(span.first, span.end) for key, span in self._scope.spans.items()}
         for records in self._log.chunks(ends):
             self._report.records += len(records)
-            for letter in self._recomputation.take(records, self._verdicts(records)):
+            for letter in self._recomputation.take(records, verdicts_among(records, self._scope.spans, self._tables)):
                 place = f"{letter.topic}/{letter.origin.partition}/{letter.origin.offset}"
                 self._differs(Kind.DEAD_LETTER_MISSING, place, letter.error_class, letter.message)
             self._check_proofs(records)
             self._progress(len(records))
-
-    def _verdicts(self, records: Sequence[Record]) -> dict[Partition, Set[int]]:
-        """The offsets among these records that are dead letters."""
-        offsets: defaultdict[Partition, list[int]] = defaultdict(list)
-        for record in records:
-            offsets[partition_of(record)].append(offset_of(record))
-        return {
-            key: self._tables.dead_letters(self._scope.spans[key].topic_id, key.partition, some[0], some[-1])
-            for key, some in offsets.items()
-        }
 
     def _check_proofs(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -132,6 +120,7 @@ class Audit:
         if span is None or (wanted is None and not beyond and not span.holds(found.origin_offset)):
             return
         self._report.found += 1
+        found_at = (found.origin_topic_id, found.origin_partition, found.origin_offset)
         place, about = f"{span.topic}/{span.partition}/{found.origin_offset}", _about(found)
         if beyond:
             self._differs(Kind.BEYOND, place, about, f"stored up to {span.stored}", found.id)
@@ -139,6 +128,8 @@ class Audit:
             wrong = unlike(wanted, found)
             if wrong:
                 self._differs(Kind.DIFFERENT, place, about, "; ".join(wrong), found.id)
+        elif found.silent and found.tracker_revision != self._recomputation.ruling.at(*found_at):
+            self._report.untold["written by a replay"] += 1
         elif found.from_value_known != "observed" and (not span.whole or self._book.is_loose(found)):
             self._report.untold[_OF_A_STATE] += 1
         else:

@@ -24,6 +24,12 @@ class Decoder(Protocol):
     def decode(self, batch: Batch) -> Decoded: ...
 
 
+class Verdicts(Protocol):
+    """Dead letters, which stay what they are."""
+
+    def dead_letters(self, topic_id: str, partition: int, first: int, last: int) -> set[int]: ...
+
+
 class Memory(Protocol):
     """What a recomputation remembers."""
 
@@ -61,6 +67,11 @@ class Ruling:
         """The topic ids and partitions that were ever evaluated."""
         return self._starts.keys()
 
+    def at(self, topic_id: str, partition: int, offset: int) -> str | None:
+        """The revision that was in force for a record."""
+        starts = self._starts.get((topic_id, partition), [])
+        return next((start.revision for start in reversed(starts) if start.first_offset <= offset), None)
+
     def split(self, span: Span, records: Sequence[Record]) -> Iterable[tuple[str, list[Record]]]:
         """A partition's records in their order, by the revision that was in force for them."""
         starts = self._starts.get((span.topic_id, span.partition), [])
@@ -84,7 +95,7 @@ class Recomputation:
     """Evaluates records in order, and remembers what they give."""
 
     def __init__(self, ruling: Ruling, memory: Memory, spans: Mapping[Partition, Span]) -> None:
-        self._ruling, self._memory, self._spans = ruling, memory, spans
+        self.ruling, self._memory, self._spans = ruling, memory, spans
 
     def take(self, records: Sequence[Record], verdicts: Mapping[Partition, Set[int]]) -> list[DeadLetter]:
         """Evaluates records, those of one partition in order of their offsets.
@@ -105,13 +116,13 @@ class Recomputation:
                 by_partition[key].append(record)
         poison: list[DeadLetter] = []
         for key, some in by_partition.items():
-            for revision, alike in self._ruling.split(self._spans[key], some):
+            for revision, alike in self.ruling.split(self._spans[key], some):
                 poison += self._evaluate(key, revision, alike)
         return poison
 
     def _evaluate(self, key: Partition, revision: str, records: Sequence[Record]) -> Sequence[DeadLetter]:
         span = self._spans[key]
-        rules, decoder = self._ruling.in_force(revision)
+        rules, decoder = self.ruling.in_force(revision)
         batch = Batch(records, {key: BatchSpan(span.topic, span.topic_id, span.partition, 0, 0, span.end)}, None)
         decoded = decoder.decode(batch)
         if decoded.held:
@@ -134,3 +145,16 @@ class Recomputation:
             if not again:
                 return reached
             recorded |= again
+
+
+def verdicts_among(
+    records: Sequence[Record], spans: Mapping[Partition, Span], verdicts: Verdicts
+) -> dict[Partition, Set[int]]:
+    """The offsets among these records that are dead letters."""
+    offsets: defaultdict[Partition, list[int]] = defaultdict(list)
+    for record in records:
+        offsets[partition_of(record)].append(offset_of(record))
+    return {
+        key: verdicts.dead_letters(spans[key].topic_id, key.partition, some[0], some[-1])
+        for key, some in offsets.items()
+    }

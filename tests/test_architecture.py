@@ -18,8 +18,8 @@ PACKAGE = REPOSITORY / "consumer"
 LAYERS: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {
-        "demo", "insight", "app", "app_audit", "redriving", "diagnosis", "supervisor", "probes", "patience", "tuning",
-        "worker", "config", "postgres", "core", "errors",
+        "demo", "insight", "app", "app_audit", "app_replay", "redriving", "diagnosis", "supervisor", "probes",
+        "patience", "tuning", "worker", "config", "postgres", "core", "errors",
     },
     "demo": {"app", "worker", "config", "metrics", "kafka", "postgres", "formats", "core", "errors", "packaged"},
     "insight": {"postgres", "core", "errors", "packaged"},
@@ -31,6 +31,9 @@ LAYERS: dict[str, set[str]] = {
         "app", "announcements", "auditing", "recomputing", "repairing", "scratch", "config", "kafka", "postgres",
         "core", "errors",
     },
+    "app_replay": {
+        "app", "app_audit", "recomputing", "replaying", "scratch", "config", "kafka", "postgres", "core", "errors",
+    },
     "supervisor": set(),
     "probes": {"errors"},
     "worker": {"assignment", "batch", "notices", "ports", "metrics", "faults", "core", "errors"},
@@ -38,6 +41,7 @@ LAYERS: dict[str, set[str]] = {
     "auditing": {"announcements", "recomputing", "core"},
     "announcements": {"core"},
     "recomputing": {"core", "errors"},
+    "replaying": {"announcements", "recomputing", "core", "errors"},
     "repairing": {"announcements", "core"},
     "scratch": {"core", "errors"},
     "redriving": {"core", "errors", "faults"},

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from consumer import __version__
-from consumer.cli import audit, check, dead_letters, demo, doctor, migrate, run, status, trackers
+from consumer.cli import audit, check, dead_letters, demo, doctor, migrate, replay, run, status, trackers
 from consumer.cli.output import say_error
 from consumer.errors import ConfigError, MilestonesError
 
@@ -26,6 +26,7 @@ check.add_to(app)
 status.add_to(app)
 doctor.add_to(app)
 audit.add_to(app)
+replay.add_to(app)
 app.add_typer(trackers.app, name="trackers")
 app.add_typer(dead_letters.app, name="dead-letters")
 

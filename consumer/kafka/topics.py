@@ -105,6 +105,11 @@ class Topics:
             else:
                 return {Partition(p.topic, p.partition): p.offset if p.offset >= 0 else None for p in offsets}
 
+    def members(self, group: str) -> int:
+        """How many members a group has now; 0 for one that does not exist."""
+        asked = self._admin.describe_consumer_groups([group], request_timeout=_TIMEOUT_S)[group]
+        return len(answer_of(asked).members)
+
     def _offsets(self, keys: Sequence[Partition], spec: OffsetSpec) -> dict[Partition, int]:
         asked = {TopicPartition(key.topic, key.partition): spec for key in keys}
         answers = self._admin.list_offsets(asked, request_timeout=_TIMEOUT_S)

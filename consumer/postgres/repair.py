@@ -28,14 +28,17 @@ class RepairedTables:
     def write(self, milestones: Sequence[Milestone]) -> list[Milestone]:
         """Those that were really written, as they now stand; what somebody deleted stays deleted. All or nothing."""
         with translated():
-            recorded_at = self._now()
-            by_revision: defaultdict[str, list[Milestone]] = defaultdict(list)
-            for milestone in milestones:
-                recorded = msgspec.structs.replace(milestone, recorded_at=recorded_at)
-                by_revision[milestone.tracker_revision].append(recorded)
-            written = [one for some in by_revision.values() for one in self._insert(some)]
+            written = self._written(milestones)
             self._connection.commit()
         return written
+
+    def _written(self, milestones: Sequence[Milestone]) -> list[Milestone]:
+        recorded_at = self._now()
+        by_revision: defaultdict[str, list[Milestone]] = defaultdict(list)
+        for milestone in milestones:
+            recorded = msgspec.structs.replace(milestone, recorded_at=recorded_at)
+            by_revision[milestone.tracker_revision].append(recorded)
+        return [one for some in by_revision.values() for one in self._insert(some)]
 
     def _now(self) -> int:
         row: Any = self._connection.execute(_AUDIT["now"]).fetchone()
@@ -58,10 +61,20 @@ def repaired_tables(dsn: str) -> Iterator[RepairedTables]:
         Fatal: another repair runs; or the schema is not this program's.
     """
     with connect(dsn) as connection:
-        with translated():
-            check_schema(connection)
-            row: Any = connection.execute(_AUDIT["try_repair_lock"]).fetchone()
-            connection.commit()
-        if not row[0]:
-            raise Fatal("another repair is running on this database; start again when it has ended")
+        take_repair_lock(connection)
         yield RepairedTables(connection)
+
+
+def take_repair_lock(connection: Connection) -> None:
+    """For one repair or replay at a time; held until the connection ends.
+
+    Raises:
+        StoreDown: PostgreSQL is away.
+        Fatal: another one runs; or the schema is not this program's.
+    """
+    with translated():
+        check_schema(connection)
+        row: Any = connection.execute(_AUDIT["try_repair_lock"]).fetchone()
+        connection.commit()
+    if not row[0]:
+        raise Fatal("another repair or replay is running on this database; start again when it has ended")

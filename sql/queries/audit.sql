@@ -42,3 +42,49 @@ select pg_try_advisory_lock(hashtext('milestones.repair'));
 
 -- name: now
 select (extract(epoch from now()) * 1000000)::bigint;
+
+-- name: present_among
+select id::text from milestone where id = any(%(ids)s::uuid[])
+union all
+select id::text from deleted_milestone where id = any(%(ids)s::uuid[]);
+
+-- name: count_occurrences
+-- What a replay wrote counts: the next milestone of the document is one more.
+with reached as (
+    select reference_type, reference_name, track_field, tracker, max(occurrence) as occurrence
+    from unnest(%(types)s::text[], %(names)s::text[], %(fields)s::text[], %(trackers)s::text[], %(occurrences)s::integer[])
+        as one (reference_type, reference_name, track_field, tracker, occurrence)
+    group by reference_type, reference_name, track_field, tracker
+), counted as (
+    select reference_type, reference_name, track_field,
+           jsonb_object_agg(tracker, greatest(occurrence, coalesce((state.occurrences::jsonb ->> tracker)::integer, 0))) as counts
+    from reached
+    join document_state state using (reference_type, reference_name, track_field)
+    group by reference_type, reference_name, track_field
+)
+update document_state
+set occurrences = (document_state.occurrences::jsonb || counted.counts)::text
+from counted
+where document_state.reference_type = counted.reference_type
+    and document_state.reference_name = counted.reference_name
+    and document_state.track_field = counted.track_field;
+
+-- name: selected_milestones
+select milestone.id::text, milestone.reference_type, milestone.reference_name, milestone.track_field, milestone.value,
+       milestone.milestone_tracker, milestone.from_value, milestone.from_value_known, milestone.tracker_revision::text,
+       milestone.occurrence, (extract(epoch from milestone.reached_at) * 1000000)::bigint,
+       (extract(epoch from milestone.recorded_at) * 1000000)::bigint, milestone.actor, milestone.source_identity,
+       milestone.source_identity_kind, milestone.origin_topic_id, milestone.origin_partition, milestone.origin_offset,
+       milestone.announce, milestone.silent
+from milestone
+where milestone.origin_offset is not null
+    and (%(trackers)s::text[] is null or milestone.milestone_tracker = any(%(trackers)s::text[]))
+    and (%(ids)s::uuid[] is null or milestone.id = any(%(ids)s::uuid[]))
+    and (%(topic)s::text is null or milestone.origin_topic_id in (
+        select position.topic_id from stream_position position where position.topic = %(topic)s::text))
+    and (%(partition)s::integer is null or milestone.origin_partition = %(partition)s::integer)
+    and (%(first)s::bigint is null or milestone.origin_offset >= %(first)s::bigint)
+    and (%(last)s::bigint is null or milestone.origin_offset <= %(last)s::bigint)
+    and (%(since)s::bigint is null or milestone.reached_at >= timestamptz 'epoch' + %(since)s::bigint * interval '1 microsecond')
+    and (%(until)s::bigint is null or milestone.reached_at < timestamptz 'epoch' + %(until)s::bigint * interval '1 microsecond')
+order by milestone.origin_topic_id, milestone.origin_partition, milestone.origin_offset, milestone.id;

@@ -173,7 +173,7 @@ def test_a_repair_killed_between_rows_and_events_is_ended_by_the_next(deployment
         (["--execute"], "--execute: say --repair, too"),
         (["--partition", "0"], "--partition: say --topic, too"),
         (["--offsets", "5..9"], "--offsets: say --topic and --partition, too"),
-        (["--topic", "nowhere"], "has stored nothing of what is to be audited; topics: "),
+        (["--topic", "nowhere"], "has stored nothing of what is asked for; topics: "),
     ],
 )
 def test_what_cannot_be_audited_is_said(deployment: Deployment, arguments: list[str], words: str) -> None:
