@@ -67,6 +67,9 @@ def magic(payload: bytes) -> tuple[SchemaId, bytes] | None:
     if len(payload) < 5 or payload[0] != _MAGIC:
         return None
     number = int.from_bytes(payload[1:5], "big")
-    if number == 0 and len(payload) >= 9:
+    if number == 0:
+        # No id of Confluent's is 0; eight bytes may be a number as Kafka's LongSerializer writes it.
+        if len(payload) < 9:
+            return None
         return _checked(SchemaId(IdKind.GLOBAL, int.from_bytes(payload[1:9], "big"))), payload[9:]
     return _checked(SchemaId(IdKind.CONFLUENT, number)), payload[5:]

@@ -361,3 +361,10 @@ def test_a_scale_of_endless_digits_is_none() -> None:
     row = {"type": "struct", "fields": [decimal], "field": "after"}
     value = {"schema": {"type": "struct", "fields": [row]}, "payload": envelope("c", None, {"status": "MDk="})}
     assert poison(record(value)).field == "status"
+
+
+@pytest.mark.parametrize("key", [(7).to_bytes(8, "big"), (7).to_bytes(4, "big"), b"\x00" * 5])
+def test_a_key_of_a_serializer_for_numbers_is_no_avro(key: bytes) -> None:
+    schemas = SchemasById({})
+    letter = poison(record(envelope("u", {"status": "a"}, {"status": "b"}), key=key), schemas=schemas)
+    assert (letter.field, schemas.asked) == ("key", [])
