@@ -33,6 +33,9 @@ UNAVAILABLE = "__debezium_unavailable_value"
 _SPACE_OUTSIDE_TEXTS = re.compile(r'("(?:[^"\\]|\\.)*+(?:"|\\?$))|\s+', re.DOTALL)
 
 
+_encode_sorted = msgspec.json.Encoder(order="sorted", decimal_format="number").encode
+
+
 class Encoding(msgspec.Struct, frozen=True):
     """How a column is encoded, where the record itself does not say: a name of `ENCODINGS`, and a decimal's scale.
 
@@ -96,7 +99,7 @@ def _text(value: Scalar, _: Encoding) -> str:
         return _float_text(value, repr(value))
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
-    return msgspec.json.encode(value, order="sorted").decode()
+    return _encode_sorted(value).decode()
 
 
 def _float_text(value: float, shortest: str) -> str:

@@ -86,7 +86,7 @@ class AvroRecords:
         reader = None if source is None else self._tables.of_source(source)
         if reader is None or source is None:
             return untracked(source or Source())
-        before, after = datum.get("before"), datum.get("after")
+        before, after = _row(datum, "before"), _row(datum, "after")
         if after is None and told.op != "d":
             raise MalformedRecord(f"op {told.op} without `after`", "after")
         return RowChange(told.op or "", before, after, source, reader, schema.encodings, told.transaction, told.ts_ms)
@@ -103,7 +103,9 @@ class AvroRecords:
 
         Raises: as `change`.
         """
-        if said.op not in KINDS or said.op is None:
+        if said.op is None:
+            raise MalformedRecord("an Avro CloudEvent that is not Debezium's: it has no `iodebeziumop`", "iodebeziumop")
+        if said.op not in KINDS:
             return skipped_op(said.op)
         reader = self._tables.of_source(said.source)
         if reader is None:
@@ -115,7 +117,7 @@ class AvroRecords:
             schema = self._schemas.schema(wire[0])
             data = schema.read(wire[1])
         rows = _mapping(data)
-        before, after = rows.get("before"), rows.get("after")
+        before, after = _row(rows, "before"), _row(rows, "after")
         if after is None and said.op != "d":
             raise MalformedRecord(f"op {said.op} without `after`", "after")
         return RowChange(said.op, before, after, said.source, reader, schema.encodings, said.transaction)
@@ -134,7 +136,7 @@ class AvroRecords:
 
 
 def _shape(schema: AvroSchema) -> Shape:
-    if "op" in schema.fields and "source" in schema.records:
+    if schema.is_envelope:
         return Shape.DEBEZIUM
     return Shape.CLOUDEVENTS if schema.fields >= _CLOUD_EVENT else Shape.FLATTENED
 
@@ -156,6 +158,13 @@ def _mapping(datum: object) -> Mapping[str, object]:
     if not isinstance(datum, dict):
         raise MalformedRecord(NO_SHAPE, "op")
     return cast("Mapping[str, object]", datum)
+
+
+def _row(datum: Mapping[str, object], name: str) -> Mapping[str, object] | None:
+    row = datum.get(name)
+    if row is None or isinstance(row, dict):
+        return row
+    raise MalformedRecord(f"`{name}` is no row", name)
 
 
 def _avro_text(text: str) -> bytes:

@@ -24,6 +24,11 @@ Node = str | dict[str, object] | list[object]
 
 _NAMED = ("record", "enum", "fixed", "error")
 _EMPTY_TYPES = ("null",)
+_UNREADABLE = (
+    EOFError, LookupError, ValueError, TypeError, AttributeError, OverflowError, RecursionError, MemoryError,
+)  # fmt: skip
+_MOST_NODES = 50_000
+"""Parts of a schema. The widest tables have a few thousand columns, each twice."""
 
 
 class Schemas(Protocol):
@@ -41,12 +46,15 @@ class Schemas(Protocol):
 class AvroSchema:
     """A writer's schema, ready to read with: its name, the top record's fields, and what it says of columns.
 
-    `records` are those of the fields that are records; `is_minimal`: it is one of a minimal change event.
+    `is_envelope`: it is Debezium's, or one of a minimal change event; `is_minimal`: it is the latter.
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._names: dict[str, dict[str, object]] = {}
+        self._sizes: dict[str, int] = {}
         nodes = [self._plain(_json(text), "", ()) for text in texts]
+        if sum(map(self._size, nodes)) > _MOST_NODES:
+            raise MalformedRecord(f"the Avro schema has more than {_MOST_NODES:,} parts")
         named: dict[str, dict[str, object]] = {}
         for node in nodes[:-1]:
             fastavro.parse_schema(node, named_schemas=named)
@@ -55,8 +63,10 @@ class AvroSchema:
         self.name = "" if top is None else _full(str(top.get("name", "")), str(top.get("namespace") or ""))
         self.fields = frozenset(name for name, _ in _fields(top))
         inner = {name: found for name, node in _fields(top) if (found := self._record(node)) is not None}
-        self.records = frozenset(inner)
-        self.is_minimal = "document_type" in (name for name, _ in _fields(inner.get("source")))
+        of_source = {name for name, _ in _fields(inner.get("source"))}
+        self.is_minimal = "document_type" in of_source
+        is_told = "table" in of_source or self.is_minimal
+        self.is_envelope = is_told and "op" in self.fields and not self.fields.isdisjoint(("before", "after"))
         rows = [self._record(node) for name, node in _fields(top) if name in ("before", "after")]
         columns = [column for row in rows if row is not None for column in _fields(row)] or list(_fields(top))
         encodings = {name: self._encoding(node) for name, node in columns}
@@ -71,8 +81,9 @@ class AvroSchema:
         stream = BytesIO(payload)
         try:
             datum: object = fastavro.schemaless_reader(stream, self._parsed, None)
-        except (EOFError, LookupError, ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
-            raise MalformedRecord(f"not Avro of schema {self.name or 'without a name'}: {error}") from error
+        except _UNREADABLE as error:
+            kind = type(error).__name__
+            raise MalformedRecord(f"not Avro of schema {self.name or 'without a name'} ({kind})") from error
         if stream.tell() != len(payload):
             raise MalformedRecord(f"{len(payload) - stream.tell()} bytes behind the Avro of schema {self.name}")
         return datum
@@ -87,7 +98,7 @@ class AvroSchema:
             name = _full(node, namespace)
             if name in inside:
                 raise MalformedRecord(f"the Avro schema {name} contains itself")
-            return node
+            return name if name in self._names else node
         if isinstance(node, list):
             return [self._plain(branch, namespace, inside) for branch in node]
         if not isinstance(node, dict):
@@ -104,6 +115,7 @@ class AvroSchema:
         if kind in ("record", "error"):
             fields = cast("list[dict[str, object]]", node.get("fields") or [])
             plain["fields"] = [self._plain_field(field, namespace, inside) for field in fields]
+            self._sizes[inside[-1]] = self._size(plain)
         elif kind in ("array", "map"):
             part = "items" if kind == "array" else "values"
             plain[part] = self._plain(node.get(part), namespace, inside)
@@ -116,12 +128,25 @@ class AvroSchema:
     def _plain_field(self, field: dict[str, object], namespace: str, inside: tuple[str, ...]) -> dict[str, object]:
         return {"name": field.get("name"), "type": self._plain(field.get("type"), namespace, inside)}
 
+    def _size(self, node: object) -> int:
+        """How many parts a type has, those that it names included: a datum can be as large, of no bytes at all."""
+        if isinstance(node, str):
+            return self._sizes.get(node, 1)
+        if isinstance(node, list):
+            return 1 + sum(map(self._size, node))
+        if not isinstance(node, dict):
+            return 1
+        parts = [kind for _, kind in _fields(node)] + [node.get("items"), node.get("values")]
+        if isinstance(node.get("type"), dict | list):
+            parts.append(node["type"])
+        return min(1 + sum(map(self._size, parts)), _MOST_NODES + 1)
+
     def _may_be_empty(self, node: object) -> bool:
         """Whether a datum can take no bytes at all. A union takes one for its branch."""
         if isinstance(node, str):
             return node in _EMPTY_TYPES or (node in self._names and self._may_be_empty(self._names[node]))
         if isinstance(node, dict):
-            if node.get("type") == "record":
+            if node.get("type") in ("record", "error"):
                 return all(self._may_be_empty(kind) for _, kind in _fields(node))
             return node.get("size") == 0 or self._may_be_empty(node.get("type"))
         return False

@@ -6,17 +6,27 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from hashlib import md5
+from math import isfinite
 from uuid import UUID
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
-from consumer.core.values import LONGEST_NUMBER, TEXT, Encoding, Scalar, canonical
+from consumer.core.values import LONGEST_NUMBER, TEXT, Encoding, Scalar, canonical, number_text
 from consumer.errors import BadValue, MalformedRecord, Poison
 from consumer.formats.semantic_types import encoding_of
 
+
+def exact(text: str) -> float | Decimal:
+    """A number inside JSON, which must not be rounded: two that differ would be the same."""
+    number = float(text)
+    if not isfinite(number) or len(text) > LONGEST_NUMBER:
+        raise ValueError("a number that is too large")
+    return number if Decimal(repr(number)) == Decimal(text) else Decimal(number_text(Decimal(text)))
+
+
 _decode_text = msgspec.json.Decoder(str).decode
-_decode_any = msgspec.json.Decoder().decode
+_decode_any = msgspec.json.Decoder(float_hook=exact).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -72,8 +82,10 @@ def is_object(raw: Raw) -> bool:
     return memoryview(raw)[:1].tobytes() == b"{"
 
 
-def is_wrapper(payload: Raw, schema: Raw) -> bool:
+def is_wrapper(payload: Raw | UnsetType, schema: Raw | UnsetType) -> bool:
     """Whether JsonConverter wrote these fields; a row may have columns of these names, which are texts."""
+    if payload is UNSET or schema is UNSET:
+        return False
     return is_object(payload) and (is_object(schema) or bytes(schema) == b"null")
 
 

@@ -25,7 +25,7 @@ SKIPPED_OPS = {"t": "truncate", "m": "message"}
 _TIMES = frozenset({"ts_ms", "ts_us", "ts_ns"})
 _TRANSACTION = _TIMES | {"status", "id", "event_count", "data_collections"}
 _TRANSACTION_MARKERS = (Raw(b'"BEGIN"'), Raw(b'"END"'))
-_SCHEMA_CHANGE = frozenset({"source", "ts_ms", "databaseName", "ddl"})
+_SCHEMA_CHANGE = frozenset({"source", "databaseName", "ddl"})
 _NULL = Raw(b"null")
 _NO_ENCODINGS: Mapping[str, Encoding] = {}
 
@@ -40,7 +40,7 @@ class Envelope(msgspec.Struct, gc=False):
     op: str | None = None
     ts_ms: int | None = None
     payload: Raw | UnsetType = UNSET
-    schema: Raw = _NULL
+    schema: Raw | UnsetType = UNSET
 
 
 class DebeziumJson:
@@ -62,11 +62,12 @@ class DebeziumJson:
         """
         envelope = self._decode(value)
         encodings = _NO_ENCODINGS
-        if envelope.op is None and envelope.payload is not UNSET and is_wrapper(envelope.payload, envelope.schema):
-            encodings = self._schemas.schema(envelope.schema).encodings
-            envelope = self._decode(envelope.payload)
+        payload, schema = envelope.payload, envelope.schema
+        if envelope.op is None and payload is not UNSET and schema is not UNSET and is_wrapper(payload, schema):
+            encodings = self._schemas.schema(schema).encodings
+            envelope = self._decode(payload)
         op, source = envelope.op, envelope.source
-        if op is None or source is None:
+        if op is None or source is None or (source.table is None and source.document_type is None):
             return None
         if op not in KINDS:
             return skipped_op(op)
@@ -82,9 +83,7 @@ class DebeziumJson:
 def accompanying(fields: Mapping[str, Raw]) -> str | None:
     """The kind of a record that accompanies changes, by what Debezium puts into it; None for one that does not."""
     names = fields.keys()
-    if "ts_ms" not in names:
-        return None
-    if names <= _TIMES:
+    if names <= _TIMES and "ts_ms" in names:
         return "heartbeat"
     if names <= _TRANSACTION and "id" in names and fields.get("status") in _TRANSACTION_MARKERS:
         return "transaction"

@@ -23,6 +23,10 @@ _DELETED = "__deleted"  # Whatever the prefix.
 _OF_THE_ENVELOPE = ("ts_ms", "ts_us")
 
 
+class _Wrapped(msgspec.Struct):
+    payload: str | int | bool | None
+
+
 class Metadata:
     """The names that metadata has under a prefix, and what they say."""
 
@@ -40,7 +44,7 @@ class Metadata:
         Raises:
             MalformedRecord: a field is not of its type.
         """
-        source = {field: said[name] for name, field in self._sources.items() if said.get(name) is not None}
+        source = {field: said[name] for name, field in self._sources.items() if said.get(name) not in (None, "")}
         transaction = None
         if said.get(self._order) is not None:
             transaction = {"id": said.get(self._transaction), "total_order": said[self._order]}
@@ -78,9 +82,19 @@ def said_in_headers(record: Record, metadata: Metadata) -> dict[str, object]:
     said: dict[str, object] = {}
     for name, value in headers_of(record):
         if name in metadata.names:
-            text = value.decode("utf-8", "replace").strip('"')
-            said[name] = None if text == "null" else text
+            said[name] = _header_text(name, value)
         elif name == OLD_KEY:
             # The new half of a rename is an insert, whether `__op` says so or nothing does.
             said.setdefault(metadata.op, "c")
     return said
+
+
+def _header_text(name: str, value: bytes) -> str | None:
+    """The text that a header converter wrote: plain, as JSON, or as JSON with its schema."""
+    if value.startswith(b"{"):
+        try:
+            value = msgspec.json.encode(msgspec.json.decode(value, type=_Wrapped).payload)
+        except msgspec.MsgspecError as error:
+            raise MalformedRecord("a header that is neither a text nor what JsonConverter writes", name) from error
+    text = value.decode("utf-8", "replace").strip('"')
+    return None if text == "null" else text

@@ -22,7 +22,6 @@ from consumer.formats.row_change import KINDS, RowChange
 from consumer.formats.row_tables import RowTables
 from consumer.formats.rows import JsonRows
 from consumer.formats.shapes import NO_SHAPE, NO_SOURCE, NO_TABLE, Options, Shape, not_of_types
-from consumer.formats.source_block import Source
 from consumer.formats.tables import Tables
 
 _NULL = Raw(b"null")
@@ -40,12 +39,17 @@ class _Outer(msgspec.Struct, gc=False):
     data: Raw = _NULL
     iodebeziumop: Raw | UnsetType = UNSET
     payload: Raw | UnsetType = UNSET
-    schema: Raw = _NULL
+    schema: Raw | UnsetType = UNSET
 
     @property
     def is_wrapped(self) -> bool:
         """Whether JsonConverter put a schema beside the content; a row may have columns of these names."""
-        return self.op is UNSET and self.payload is not UNSET and is_wrapper(self.payload, self.schema)
+        return self.op is UNSET and is_wrapper(self.payload, self.schema)
+
+    @property
+    def is_null(self) -> bool:
+        """Whether it may be what JsonConverter once wrote for a null."""
+        return self.payload == _NULL and self.schema is not UNSET
 
     @property
     def is_cloud_event(self) -> bool:
@@ -55,7 +59,12 @@ class _Outer(msgspec.Struct, gc=False):
     @property
     def has_rows(self) -> bool:
         """Whether it has parts of an envelope: in a row nothing of these names is an object."""
-        return is_object(self.source) or is_object(self.after) or is_object(self.before)
+        return self.is_of_a_source or is_object(self.after) or is_object(self.before)
+
+    @property
+    def is_of_a_source(self) -> bool:
+        """Whether it has what no row alone has, whatever its columns are."""
+        return self.op is not UNSET and is_object(self.source)
 
 
 class _Rows(msgspec.Struct, gc=False):
@@ -106,8 +115,9 @@ class JsonRecords:
 
     def deleted(self, record: Record) -> RowChange | str:
         """The change that a tombstone tells where flattened records are configured; else its kind."""
-        rows, _ = self._row_tables.of(record)
-        return "tombstone" if rows is None else RowChange("d", None, None, Source(), rows, {})
+        said = self._metadata.change({**said_in_headers(record, self._metadata), self._metadata.op: "d"})
+        rows, _ = self._row_tables.of(record, said.source.table)
+        return "tombstone" if rows is None else RowChange("d", None, None, said.source, rows, {}, said.transaction)
 
     def _change(self, record: Record, value: bytes) -> RowChange | str:
         why: msgspec.ValidationError | None = None
@@ -131,16 +141,22 @@ class JsonRecords:
         """
         row: bytes | Raw = value
         outer, schema, encodings, said = self._decode_outer(row), "", _NO_ENCODINGS, self._said(row)
-        if not said and outer.is_wrapped and outer.payload is not UNSET:
+        if not said and outer.is_null and self._decode_fields(row).keys() == {"schema", "payload"}:
+            return self.deleted(record) if self._shape is Shape.FLATTENED else "tombstone"
+        if not said and outer.is_wrapped and outer.payload is not UNSET and outer.schema is not UNSET:
             known = self._schemas.schema(outer.schema)
             row, schema, encodings = outer.payload, known.name, known.encodings
             outer, said = self._decode_outer(row), self._said(row)
         if not said and outer.is_cloud_event and self._shape in (Shape.AUTO, Shape.CLOUDEVENTS):
             return self._cloud_event(row, outer)
         said = {**said_in_headers(record, self._metadata), **said}
-        if self._shape in (Shape.DEBEZIUM, Shape.CLOUDEVENTS) or (outer.has_rows and not said):
+        if self._shape in (Shape.DEBEZIUM, Shape.CLOUDEVENTS) or (self._is_enveloped(outer) and not said):
             return self._no_row(row, why)
         return self._flattened(record, row, schema, encodings, said, why)
+
+    def _is_enveloped(self, outer: _Outer) -> bool:
+        """Whether it was to be an envelope; where rows are configured, an object may be a column."""
+        return outer.is_of_a_source if self._shape is Shape.FLATTENED else outer.has_rows
 
     def _no_row(self, value: bytes | Raw, why: msgspec.ValidationError | None) -> str:
         """The kind of what accompanies changes; anything else was to be an envelope or a CloudEvent."""

@@ -10,7 +10,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from consumer.core.values import TEXT, Encoding, Scalar, canonical
 from consumer.errors import MalformedRecord, MissingKey
-from consumer.formats.connect_json import SchemaReader, canonical_json, is_object, storable
+from consumer.formats.connect_json import SchemaReader, canonical_json, exact, is_object, storable
 
 ROUTER_FIELDS = ("__dbz__physicalTableIdentifier",)
 """What ByLogicalTableRouter adds to keys: not part of the document's name."""
@@ -21,8 +21,8 @@ class _Wrapped(msgspec.Struct, gc=False):
     payload: Raw | UnsetType = UNSET
 
 
-_decode_any = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
+_decode_any = msgspec.json.Decoder(float_hook=exact).decode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 _NO_KEY = "the record has no key; set documents.<type>.key to the columns that name the document"
 
 

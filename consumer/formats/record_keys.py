@@ -7,10 +7,12 @@ from typing import cast
 
 from consumer.core.records import Record
 from consumer.core.values import Encoding
-from consumer.errors import Poison
+from consumer.errors import MalformedRecord, Poison
 from consumer.formats.avro_schemas import AvroSchemas
 from consumer.formats.keys import ROUTER_FIELDS, JsonKeys, key_fields, name_of_fields
 from consumer.formats.wire import SchemaId, magic, wired_key
+
+OLD_AND_NEW = "__debezium.oldkey, __debezium.newkey"
 
 
 class RecordKeys:
@@ -34,14 +36,18 @@ class RecordKeys:
 
     def name_in_header(self, value: bytes, columns: tuple[str, ...] = ()) -> str:
         """The name in a header that holds another record's key; raises as `name` does."""
+        if value.startswith(b"Struct{"):
+            raise MalformedRecord(
+                "the other half's key is written by StringConverter; set header.converter to JsonConverter", OLD_AND_NEW
+            )
         wire = magic(value)
         return self._json.name(value, columns) if wire is None else self._avro_name(*wire, columns)
 
     def table(self, record: Record) -> str | None:
-        """The table that ByLogicalTableRouter wrote into the key; None where it did not."""
+        """The table's whole name, which ByLogicalTableRouter writes into the key; None where it did not."""
         fields = self.fields(record)
         identifier = fields.get(ROUTER_FIELDS[0]) if isinstance(fields, dict) else None
-        return identifier.rpartition(".")[2] if isinstance(identifier, str) else None
+        return identifier if isinstance(identifier, str) else None
 
     def fields(self, record: Record) -> object:
         """The key as it is: a dictionary for a struct; None where there is none, or none that can be read."""

@@ -69,11 +69,20 @@ class RowChange(msgspec.Struct, gc=False):
             Poison: a value, the name, or the time cannot be taken.
         """
         kind, other = self._kind(record, reading.keys)
+        name = None
+        if other is not None:
+            name = self._name(record, self.after if self.after is not None else self.before, reading.keys)
+            if name == other:
+                # Another column of the key changed: the document stays what it is, and the other half says its values.
+                if kind is Kind.RENAMED_AWAY:
+                    return "unchanged"
+                kind, other = Kind.UPDATE, None
         fields = self._fields(kind, reading.absent)
         if not fields:
             return "unchanged"
         plan, origin = self.reader.plan, batch.origin(record)
-        name = self._name(record, self.after if self.after is not None else self.before, reading.keys)
+        if name is None:
+            name = self._name(record, self.after if self.after is not None else self.before, reading.keys)
         reached_at, identity_ms = times_of(self.source, self.ts_ms, record)
         identity = self._identity(kind, record, origin, reading)
         event = ChangeEvent(

@@ -44,12 +44,12 @@ class RowTables(Generic[_Rows]):
             return self._tables.of_table(table), True
         topic = record.topic() or ""
         named = _SUFFIX.sub("", schema)
-        reader = self._tables.of_name(last_part(named)) or self._tables.of_name(last_part(topic))
+        reader = self._tables.of_name(named) or self._tables.of_name(topic)
         if reader is not None:
             return reader, True
         in_key = None if self._keys is None else self._keys.table(record)
         if in_key is not None:
-            return self._tables.of_table(in_key), True
+            return self._tables.of_identifier(in_key), True
         return None, self._tables.none or self._says_a_table(named, topic)
 
     def _says_a_table(self, schema: str, topic: str) -> bool:

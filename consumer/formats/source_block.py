@@ -54,10 +54,10 @@ def times_of(source: Source, envelope_ms: int | None, record: Record) -> tuple[i
     """
     if source.time is not None:
         reached_us = _rfc3339_us(source.time)
-        return reached_us, checked_time(reached_us // 1_000)
+        return reached_us, checked_time(reached_us // 1_000, "source.time")
     if source.ts_ms is None:
         reached_ms = envelope_ms if envelope_ms is not None else record.timestamp()[1]
-        return checked_time(reached_ms) * 1_000, 0
+        return checked_time(reached_ms, "ts_ms") * 1_000, 0
     reached_ms = checked_time(source.ts_ms)
     if source.ts_us is not None and source.ts_us // 1_000 == reached_ms:
         return source.ts_us, reached_ms
@@ -86,7 +86,7 @@ def identity_of(
     if source.id is not None:
         text = _identifying(str(source.id), "source.id")
         return SourceIdentity("event id", text, renaming=text)
-    if source.file is not None and source.pos is not None:
+    if source.file and source.pos is not None:
         return _of_binary_log(source, transaction)
     if source.lsn is not None:
         _identifying(str(source.lsn), "source.lsn")
@@ -102,7 +102,7 @@ def identity_of(
 def _of_binary_log(source: Source, transaction: Transaction | None) -> SourceIdentity:
     _identifying(source.file or "", "source.file")
     position = f"{source.server_id}:{source.file}:{source.pos}:{source.row}:{source.ts_ms}"
-    if source.gtid is None:
+    if not source.gtid:
         return SourceIdentity("binlog", position, renaming=position)
     _identifying(source.gtid, "source.gtid")
     # A connector that was killed in the midst of a transaction counts the rest of it from 1 again: the order tells

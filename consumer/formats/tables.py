@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from consumer.core.trackers import OWN_TABLES, DocumentPlan
 from consumer.formats.source_block import Source
@@ -55,8 +55,18 @@ class Tables(Generic[_Rows]):
         return self.of_table(source.table) or self.of_type(source)
 
     def of_name(self, name: str) -> _Rows | None:
-        """By the table's part of a topic's or a schema's name, in which Debezium replaced what is not allowed there."""
-        return self._of.get(name) or self._of_sanitised.get(name)
+        """By the last part of a topic's or a schema's name, in which Debezium replaced what is not allowed there."""
+        last = name.rpartition(".")[2]
+        return self._of.get(last) or self._of_sanitised.get(last) or self._with_a_dot(name, self._of_sanitised)
+
+    def of_identifier(self, identifier: str) -> _Rows | None:
+        """By a table's whole name, `<database or schema>.<table>`."""
+        return self._of.get(identifier.rpartition(".")[2]) or self._with_a_dot(identifier, self._of)
+
+    def _with_a_dot(self, name: str, forms: Mapping[Any, _Rows]) -> _Rows | None:
+        """A table whose own name has a dot."""
+        dotted = (rows for form, rows in forms.items() if form and "." in form and name.endswith(f".{form}"))
+        return next(dotted, None)
 
 
 def _sanitised(table: str) -> set[str]:

@@ -21,6 +21,7 @@ _UNKNOWN_FOR_S = 30.0
 _FORGOTTEN_AFTER_S = 600.0
 _ASK_AGAIN_S = 1.0
 _MOST_VERDICTS = 1_000
+_DEEPEST = 20
 _APICURIO = re.compile(r"/apis/(?:ccompat|registry)/v\d+/?$")
 _CONFLUENT_ID = "id"
 # Of Confluent's API and of those that answer as it does; Apicurio's own says 404 and begins with these words.
@@ -117,7 +118,9 @@ class Registry:
         self._verdicts: dict[_Key, _Verdict] = {}
         self._question: _Question | None = None
         self._given_up, self._given_up_at_s = 0, 0.0
-        self._down_until_s, self._silent_because = 0.0, ""
+        self._silent: dict[_Key, _Verdict] = {}
+        self._answers = True
+        self._referred_to: dict[tuple[str, int], Sequence[str]] = {}
 
     def texts(self, schema: SchemaId) -> Sequence[str]:
         """The schema's JSON, behind those that it refers to.
@@ -136,7 +139,8 @@ class Registry:
         if self._question is not None:
             raise SchemaPending("the schema registry has not answered yet")
         self._question = _Question(key, self._fetched)
-        self._question.answered.wait(self._patience_s)
+        # Of a registry that did not answer the last time the next answer is hardly waited for.
+        self._question.answered.wait(self._patience_s if self._answers else self._patience_s / 10)
         self._take_answer()
         known = self._known.get(key)
         if known is not None:
@@ -163,8 +167,9 @@ class Registry:
         unknown = self._unknown.get(key)
         if unknown is not None and now - unknown.asked_s < _ASK_AGAIN_S:
             raise SchemaPending(f"the schema registry does not know {key[0]} {key[1]} yet")
-        if now < self._down_until_s:
-            raise SchemaPending(self._silent_because)
+        silent = self._silent.get(key)
+        if silent is not None and now - silent.asked_s < _ASK_AGAIN_S:
+            raise SchemaPending(silent.reason)
 
     def _take_answer(self) -> None:
         question, self._question = self._question, None
@@ -179,12 +184,15 @@ class Registry:
 
     def _found(self, key: _Key, texts: Sequence[str]) -> None:
         self._known[key] = texts
+        self._answers = True
+        self._silent.pop(key, None)
         self._verdicts.pop(key, None)
         if self._unknown.pop(key, None) is not None:
             self._given_up = 0
 
     def _failed(self, key: _Key, error: Exception) -> None:
         now = self._clock()
+        self._answers = True
         status = error.http_status_code if isinstance(error, self._refusal) else None
         if status in _REFUSED:
             raise Fatal(
@@ -197,8 +205,9 @@ class Registry:
         elif status is not None and 400 <= status < 500 and status not in (*_BUSY, _NOT_FOUND):
             self._judge(key, f"the schema registry refuses to give {key[0]} {key[1]}: {error}", now)
         else:
-            self._down_until_s = now + _ASK_AGAIN_S
-            self._silent_because = f"the schema registry does not answer: {type(error).__name__}: {error}"
+            self._answers = False
+            reason = f"the schema registry does not answer: {type(error).__name__}: {error}"
+            self._silent[key] = _Verdict(reason, now)
 
     def _says_unknown(self, error: Exception) -> bool:
         """Whether it is the schema that is not found, and not the page: the URL may be wrong, or a proxy answers."""
@@ -241,7 +250,7 @@ class Registry:
             raise MalformedRecord(f"what the registry has as {kind} {number} is no Avro schema") from error
         return (msgspec.json.encode(answer).decode(),)
 
-    def _with_references(self, schema: Schema) -> Sequence[str]:
+    def _with_references(self, schema: Schema, inside: tuple[tuple[str, int], ...] = ()) -> Sequence[str]:
         if schema.schema_type not in (None, "AVRO"):
             raise MalformedRecord(
                 f"the registry has a schema of type {schema.schema_type}, which is not read; use Avro"
@@ -250,11 +259,19 @@ class Registry:
             # The client keeps what it was given, this too.
             self._client.clear_caches()  # type: ignore[no-untyped-call]
             raise TypeError("its answer holds no schema")
+        if len(inside) > _DEEPEST:
+            raise MalformedRecord("a schema of the registry refers to others without end")
         texts: list[str] = []
         for reference in schema.references or ():
-            version = self._client.get_version(cast("str", reference.subject), cast("int", reference.version))
-            texts += self._with_references(version.schema)
+            name = (cast("str", reference.subject), cast("int", reference.version))
+            texts += self._referred(name, (*inside, name))
         return (*dict.fromkeys(texts), schema.schema_str)
+
+    def _referred(self, name: tuple[str, int], inside: tuple[tuple[str, int], ...]) -> Sequence[str]:
+        """The texts of a schema that another refers to; asked for once, however many refer to it."""
+        if name not in self._referred_to:
+            self._referred_to[name] = self._with_references(self._client.get_version(*name).schema, inside)
+        return self._referred_to[name]
 
     def close(self) -> None:
         """Ends its connections."""

@@ -103,8 +103,9 @@ def _live_through(stream: ChangeStream, deployment: Deployment, connect: Connect
 def _assert_as_logged(stream: ChangeStream, deployment: Deployment, tracked: Tracked) -> None:
     logged = oracle.milestones(stream.source, tracked)
     assert len(logged) > 50
-    assert _by_document(deployment) == logged
     assert deployment.dead_letters() == []
+    deployment.assert_clean()
+    assert _by_document(deployment) == logged
 
 
 def _by_document(deployment: Deployment) -> dict[Document, list[Reached]]:

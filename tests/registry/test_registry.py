@@ -273,6 +273,21 @@ def test_an_id_that_the_registry_will_never_give_out_makes_a_dead_letter(
     assert client.texts(confluent(2))
 
 
+def test_an_id_that_the_registry_stumbles_over_holds_up_no_other(connect: Connect, serve: Serve) -> None:
+    clock = Clock()
+    client = connect(serve((500, b"{}"), FOUND).url, clock)
+    with pytest.raises(SchemaPending, match="does not answer"):
+        client.texts(confluent(7))
+    assert "Money" in client.texts(confluent(8))[0]
+
+
+def test_references_that_go_round_in_circles_make_a_dead_letter(connect: Connect, serve: Serve) -> None:
+    reference = {"name": "n.Money", "subject": "money-value", "version": 1}
+    answer = json.dumps({"schema": MONEY, "references": [reference], "subject": "s", "version": 1, "id": 1}).encode()
+    with pytest.raises(MalformedRecord, match="refers to others without end"):
+        connect(serve((200, answer)).url).texts(confluent(1))
+
+
 def test_a_registry_that_hangs_does_not_hold_up_its_callers(connect: Connect, serve: Serve) -> None:
     """The first waits a moment for it; until there is an answer nobody else waits, and nothing more is asked."""
     server = serve(None, FOUND)

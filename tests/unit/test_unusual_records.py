@@ -254,7 +254,6 @@ def test_a_redriven_record_must_tell_a_place_and_time_that_can_be(said: dict[str
         ({"id": "x" * 1_001}, "source.id"),
         ({"file": "x" * 1_001, "pos": 4}, "source.file"),
         ({"gtid": "x" * 1_001, "file": "f", "pos": 4}, "source.gtid"),
-        ({"gtid": "", "file": "f", "pos": 4}, "source.gtid"),
         ({"lsn": "x" * 1_001}, "source.lsn"),
         ({"lsn": 7, "txId": "x" * 1_001}, "source.txId"),
     ],
@@ -368,3 +367,172 @@ def test_a_key_of_a_serializer_for_numbers_is_no_avro(key: bytes) -> None:
     schemas = SchemasById({})
     letter = poison(record(envelope("u", {"status": "a"}, {"status": "b"}), key=key), schemas=schemas)
     assert (letter.field, schemas.asked) == ("key", [])
+
+
+# Rows that are none, and the headers that converters write.
+
+
+@pytest.mark.parametrize("op", ["c", "u"])
+def test_an_avro_row_that_is_a_text_is_a_dead_letter(op: str) -> None:
+    fields = [{"name": "before", "type": ["null", "string"]}, {"name": "after", "type": ["null", "string"]}]
+    source = {"type": "record", "name": "Source", "fields": [{"name": "table", "type": "string"}]}
+    fields += [{"name": "source", "type": source}, {"name": "op", "type": "string"}]  # type: ignore[dict-item]
+    schema = {"type": "record", "name": "Envelope", "namespace": "a.b.c", "fields": fields}
+    datum = {"before": "x", "after": "y", "source": {"table": "tabSales Order"}, "op": op}
+    assert poison(record(confluent(9, avro(schema, datum))), schemas=SchemasById({9: schema})).field == "before"
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_metadata_in_headers_is_read_as_each_converter_writes_it(wrapped: bool) -> None:
+    def header(name: str, value: object) -> tuple[str, bytes]:
+        schema = {"type": "string", "optional": True}
+        return name, msgspec.json.encode({"schema": schema, "payload": value} if wrapped else value)
+
+    headers = [header("__op", "c"), header("__table", "tabSales Order"), header("__lsn", 7), header("__gtid", None)]
+    made = event(record({"status": "Won"}, headers=headers))
+    assert (made.kind, made.identity.kind) == (Kind.CREATE, "lsn")
+    assert poison(record({"status": "Won"}, headers=[("__table", b'{"x":1}')])).field == "__table"
+
+
+def test_an_empty_table_in_metadata_tells_nothing() -> None:
+    assert "does not say its table" in poison(record({"status": "Won", "__op": "u", "__table": ""})).message
+
+
+@pytest.mark.parametrize("file", ["", None])
+def test_an_empty_file_is_no_place_in_a_log(file: str | None) -> None:
+    block = {"table": "tabSales Order", "ts_ms": AT_MS, "server_id": 0, "gtid": None, "file": file, "pos": 0, "row": 0}
+    made = event(record(envelope("u", {"status": "a"}, {"status": "b"}, source=block)))
+    assert made.identity.kind == "offset"
+
+
+@pytest.mark.parametrize("name", ["Dr. Visit", "a.b.c"])
+def test_a_table_may_have_a_dot_in_its_name(name: str) -> None:
+    decoder = ChangeDecoder(rules_of(tracker(document_type=name)), Options())
+    topic = f"erp.shop.tab{name}".replace(" ", "_")
+    assert len(decoder.decode(batch_of(in_topic(topic, {"status": "Won"}))).events) == 1
+    key = msgspec.json.encode({"name": "1", "__dbz__physicalTableIdentifier": f"erp.shop.tab{name}"})
+    decoder = ChangeDecoder(rules_of(tracker(document_type=name)), Options(Shape.FLATTENED))
+    assert len(decoder.decode(batch_of(in_topic(TOPIC, {"status": "Won"}, key))).events) == 1
+
+
+OBJECTS: list[dict[str, object]] = [
+    {"op": "t", "source": {"scale": 1, "value": "Cg=="}},
+    {"op": "m", "source": {"scale": 1, "value": "Cg=="}},
+    {"op": "buy", "source": {"scale": 1, "value": "Cg=="}},
+    {"after": {"wkb": "Cg=="}},
+    {"payload": {"a": "b"}},
+]
+
+
+@pytest.mark.parametrize("columns", OBJECTS, ids=str)
+@pytest.mark.parametrize("shape", [Shape.AUTO, Shape.FLATTENED])
+def test_a_row_with_metadata_may_have_objects_in_columns_of_any_name(columns: dict[str, object], shape: Shape) -> None:
+    assert event(record({**columns, "status": "Won", **META}), Options(shape)).fields[0].after == "Won"
+
+
+@pytest.mark.parametrize("columns", OBJECTS[3:], ids=str)
+def test_so_may_a_row_alone_where_rows_are_configured(columns: dict[str, object]) -> None:
+    made = in_topic(ORDERS, {**columns, "status": "Won"})
+    assert event(made, Options(Shape.FLATTENED)).fields[0].after == "Won"
+
+
+def test_an_avro_row_may_have_a_record_in_a_column_called_source() -> None:
+    inner = {"type": "record", "name": "VariableScaleDecimal", "fields": [{"name": "scale", "type": "int"}]}
+    schema = row_schema("erp.shop.tabSales_Order.Value", {"op": "string", "status": "string"})
+    schema["fields"].append({"name": "source", "type": inner})  # type: ignore[attr-defined]
+    value = confluent(9, avro(schema, {"op": "t", "status": "Won", "source": {"scale": 1}}))
+    for shape in (Shape.AUTO, Shape.FLATTENED):
+        made = event(FakeRecord(ORDERS, 0, 0, b"SO-1", value), Options(shape), SchemasById({9: schema}))
+        assert made.fields[0].after == "Won"
+
+
+@pytest.mark.parametrize("half", ["c", "d"])
+def test_a_key_that_changes_and_names_the_same_document_is_no_rename(half: str) -> None:
+    documents = {"Sales Order": DocumentType("Sales Order", key=("name",))}
+    decoder = ChangeDecoder(rules_of(documents=documents), Options())
+    other = "__debezium.oldkey" if half == "c" else "__debezium.newkey"
+    headers = [(other, b'{"name":"SO-1","company":"B"}')]
+    row = {"name": "SO-1", "company": "A", "status": "Won"}
+    value = envelope("c", None, row) if half == "c" else envelope("d", row)
+    decoded = decoder.decode(batch_of(record(value, key={"name": "SO-1", "company": "A"}, headers=headers)))
+    if half == "d":
+        assert decoded.skipped == {"unchanged": 1}
+    else:
+        [made] = decoded.events
+        assert (made.kind, made.other_name, made.fields[0].after) == (Kind.UPDATE, None, "Won")
+        assert not made.fields[0].before_known
+
+
+def test_the_other_halfs_key_as_a_java_text_is_a_dead_letter() -> None:
+    headers = [("__debezium.oldkey", b"Struct{name=OLD}")]
+    letter = poison(record(envelope("c", None, {"status": "a"}), headers=headers))
+    assert "header.converter" in letter.message
+
+
+def _nested(depth: int) -> dict[str, object]:
+    names = [f"R{at}" for at in range(depth)]
+    inner: object = {"type": "record", "name": names[0], "fields": []}
+    for last, name in pairwise(names):
+        fields = [{"name": "a", "type": inner}, {"name": "b", "type": last}]
+        inner = {"type": "record", "name": name, "fields": fields}
+    return inner  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [_nested(40), {"type": "array", "items": {"type": "error", "name": "E", "fields": []}}],
+    ids=["two of two of two …", "errors"],
+)
+def test_no_bytes_never_make_endless_data(schema: dict[str, object]) -> None:
+    assert poison(record(confluent(9, b"\xfe\xff\xff\x01")), schemas=SchemasById({9: schema})).message
+
+
+@pytest.mark.parametrize("schema", [None, {"type": "struct"}])
+def test_a_wrapped_null_is_a_tombstone(schema: object) -> None:
+    value = {"schema": schema, "payload": None}
+    assert decode(in_topic(ORDERS, value)).skipped == {"tombstone": 1}
+    assert event(in_topic(ORDERS, value), Options(Shape.FLATTENED)).kind is Kind.DELETE
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ({"status": "BEGIN", "id": "7", "event_count": None, "data_collections": None}, "transaction"),
+        ({"source": {"file": "f"}, "databaseName": "d", "ddl": "ALTER", "tableChanges": []}, "schema change"),
+    ],
+)
+@pytest.mark.parametrize("shape", [Shape.AUTO, Shape.FLATTENED])
+def test_markers_of_older_connectors_have_no_time(value: object, kind: str, shape: Shape) -> None:
+    assert decode(record(value), Options(shape)).skipped == {kind: 1}
+
+
+def test_numbers_inside_arrays_and_keys_are_not_rounded() -> None:
+    first, second = b"12345678901234567.25", b"12345678901234567.75"
+    value = msgspec.json.encode(envelope("u", {"status": ["A"]}, {"status": ["B"]}))
+    value = value.replace(b'"A"', first).replace(b'"B"', second)
+    made = event(FakeRecord(with_value=value))
+    assert made.fields[0].after == f"[{second.decode()}]"
+    names = {
+        event(FakeRecord(with_key=b'{"id":' + key + b"}", with_value=value)).reference_name for key in (first, second)
+    }
+    assert names == {first.decode(), second.decode()}
+
+
+def test_a_tombstone_says_in_headers_what_a_row_would() -> None:
+    headers = [("__op", b"d"), ("__table", b"tabSales Order"), ("__lsn", b"7"), ("__source_ts_ms", str(AT_MS).encode())]
+    made = event(record(None, headers=headers), Options(Shape.FLATTENED, only_topic=TOPIC))
+    assert (made.kind, made.identity.kind, made.reached_at) == (Kind.DELETE, "lsn", AT_MS * 1_000)
+
+
+def test_cut_avro_is_told_the_same_way_each_time() -> None:
+    schemas = SchemasById({1: STATUS_SCHEMA})
+    whole = confluent(1, avro(STATUS_SCHEMA, change("u", {"status": "a"}, {"status": "b"})))
+    made = record(whole[:-3])
+    assert poison(made, schemas=schemas).message == poison(made, schemas=schemas).message
+    assert "0x" not in poison(made, schemas=schemas).message
+
+
+def test_the_field_of_a_time_is_the_one_that_says_it() -> None:
+    block = {"table": "tabSales Order", "id": "7", "time": "1969-12-31T23:59:59Z"}
+    letter = poison(record(envelope("u", {"status": "a"}, {"status": "b"}, source=block)))
+    assert letter.field == "source.time"
