@@ -72,8 +72,9 @@ class _Bench:
         config = self._config(dsn, self._topic, f"bench-reached-{number}")
         job = _run("bench.job", str(config))
         self._check_rows(dsn)
+        audit = _run("bench.audit", str(config))
         self._postgres.drop_database(dsn)
-        return {"raw": raw, "job": job, "ratio": job["rate"] / raw["rate"]}
+        return {"raw": raw, "job": job, "audit": audit, "ratio": job["rate"] / raw["rate"]}
 
     def avro(self, records: int) -> dict[str, Any]:
         """The job on the same stream in Avro, beside the client's limit on it."""
@@ -133,6 +134,9 @@ def _show(
         "job_cpu_s_per_million": round(statistics.median(r["job"]["cpu_s"] for r in rounds) / options.records * 1e6, 2),
         "job_peak_mb": round(max(r["job"]["peak_mb"] for r in rounds)),
         "job_stage_s": rounds[-1]["job"]["stages"],
+        "audit_records_per_s": round(statistics.median(r["audit"]["rate"] for r in rounds)),
+        "audit_ratio": round(statistics.median(r["audit"]["rate"] / r["job"]["rate"] for r in rounds), 3),
+        "audit_peak_mb": round(max(r["audit"]["peak_mb"] for r in rounds)),
         "latency_p50_ms": None if latency is None else latency.p50_ms,
         "latency_p99_ms": None if latency is None else latency.p99_ms,
         "avro_records": options.avro_records,

@@ -19,6 +19,7 @@ from consumer.core.audit import Report
 from consumer.core.letters import offset_range
 from consumer.core.printable import printable
 from consumer.errors import ConfigError
+from consumer.tuning import tune
 
 Topic = Annotated[str | None, typer.Option(help="Only this input topic.")]
 PartitionOption = Annotated[int | None, typer.Option("--partition", min=0, help="Only this partition of the topic.")]
@@ -54,6 +55,7 @@ def _audit(
     first, last = (None, None) if offsets is None else offset_range(offsets)
     settings = load(config)
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f} of {task.total:,.0f}")
+    tune()
     with Progress(*columns, TimeRemainingColumn(), console=errors, disable=not errors.is_terminal) as progress:
         task = progress.add_task("records", total=None)
         wanted = Wanted(topic, partition, first, last)

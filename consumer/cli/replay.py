@@ -19,6 +19,7 @@ from consumer.config import load
 from consumer.core.letters import moment, offset_range
 from consumer.core.replay import Replayed, Selection
 from consumer.errors import ConfigError
+from consumer.tuning import tune
 
 
 def add_to(app: typer.Typer) -> None:
@@ -54,6 +55,7 @@ def _replay(
         until=None if until is None else _micros(moment(until, "--until", now)),
     )
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}")
+    tune()
     with Progress(*columns, TimeRemainingColumn(), console=errors, disable=not errors.is_terminal) as progress:
         task = progress.add_task("milestones" if announce else "records", total=None)
         steps = Steps(lambda total: progress.update(task, total=total), lambda count: progress.advance(task, count))
