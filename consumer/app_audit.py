@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 import msgspec
@@ -81,12 +81,12 @@ def _audited(settings: Settings, wanted: Wanted, progress: Progress, book: Book)
         chosen = chosen_positions(before.positions(), wanted, settings)
     # Asked before the tables are read: what is published by then is stored in them.
     committed = topics.committed(settings.group, chosen)
-    with audited_tables(settings.dsn) as tables:
+    with audited_tables(settings.dsn) as tables, registry_of(settings) as registry:
         positions = {key: row for key, row in tables.positions().items() if key in chosen}
         there = partitions_there(positions, topics, wanted)
         gone = sorted(positions.keys() - there)
         positions = {key: row for key, row in positions.items() if key in there}
-        ruling = Ruling(tables.revision_starts(), _rules(tables, settings), decoders(settings, registry_of(settings)))
+        ruling = Ruling(tables.revision_starts(), _rules(tables, settings), decoders(settings, registry))
         spans = _spans(positions, committed, topics, (wanted, ruling))
         scope = Scope(spans, _proofs(positions, spans), _output(settings, topics), _is_exactly_once(settings))
         progress.begin(scope.records)
@@ -116,9 +116,17 @@ def chosen_positions(known: Mapping[Partition, StoredPosition], wanted: Wanted, 
     return chosen
 
 
-def registry_of(settings: Settings) -> Registry | None:
+@contextmanager
+def registry_of(settings: Settings) -> Iterator[Registry | None]:
     """The schema registry, waited for: nothing else is to be done meanwhile."""
-    return Registry(settings.input.registry, patience_s=_PATIENCE_S) if settings.input.registry else None
+    if not settings.input.registry:
+        yield None
+        return
+    registry = Registry(settings.input.registry, patience_s=_PATIENCE_S)
+    try:
+        yield registry
+    finally:
+        registry.close()
 
 
 def _rules(tables: AuditedTables, settings: Settings) -> dict[str, Rules]:

@@ -44,9 +44,9 @@ def replay(settings: Settings, selection: Selection, progress: Progress, *, exec
     spans = {key: _span(key, positions[key], ends[key]) for key in sorted(there)}
     starts = [RevisionStart(span.topic_id, span.partition, 0, 0, trackers.revision) for span in spans.values()]
     rules = {trackers.revision: compile_rules(trackers, settings.document_types())}
-    ruling = Ruling(starts, rules, decoders(settings, registry_of(settings)))
     progress.begin(sum(span.end - span.first for span in spans.values()))
-    with replayed_tables(settings.dsn) as replayed, Book() as book:
+    with replayed_tables(settings.dsn) as replayed, Book() as book, registry_of(settings) as registry:
+        ruling = Ruling(starts, rules, decoders(settings, registry))
         sources = Log(settings.kafka), Recomputation(ruling, book, spans), book
         workers_run = (lambda: topics.members(settings.group) > 0) if execute else None
         return evaluate_again(spans, sources, replayed, selection, (progress.advance, workers_run))

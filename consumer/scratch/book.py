@@ -26,11 +26,19 @@ pragma locking_mode = exclusive;
 pragma temp_store = file;
 pragma cache_size = -65536;
 create table state (key blob primary key, partition text, several integer, content blob) without rowid;
+create table link (one blob, other blob, primary key (one, other)) without rowid;
 create table alias (key blob primary key, first_half text) without rowid;
 create table expected (id blob primary key, key blob, began_before integer, content blob) without rowid;
 create table announced (id blob primary key, count integer, place text, digest blob) without rowid;
 create table repair (place text, id blob, what text, content blob, primary key (place, id)) without rowid;
 create table sequence (document blob primary key, last integer) without rowid;
+"""
+_SPREAD = """
+update state set several = 1
+where not several and key in (
+    select link.other from link join state on state.key = link.one where state.several
+    union
+    select link.one from link join state on state.key = link.other where state.several)
 """
 _PARAMETERS = 900
 _SEVERAL = "select several from state where key = ?"
@@ -84,6 +92,10 @@ class Book:
             ((_hash(key), place, self._encode(state)) for key, state in states.items()),
         )
 
+    def link(self, names: Iterable[tuple[StateKey, StateKey]]) -> None:
+        """Notes the names of renamed documents: what is true of one is true of the other."""
+        self._write("insert or ignore into link values (?, ?)", ((_hash(one), _hash(other)) for one, other in names))
+
     def first_halves(self, keys: Iterable[AliasKey]) -> dict[AliasKey, str]:
         """For renames seen before: the half that was first, or `both`."""
         by_hash = {_hash(msgspec.structs.astuple(key)): key for key in keys}
@@ -130,7 +142,9 @@ class Book:
         self._write("insert or replace into sequence values (?, ?)", ((_hash(d), at) for d, at in last.items()))
 
     def expected(self) -> Iterator[Expected]:
-        """All milestones that the input gives, in order of their ids."""
+        """All milestones that the input gives, in order of their ids. Call it when all are noted."""
+        while self._database.execute(_SPREAD).rowcount:
+            pass
         query = (
             "select expected.content, expected.began_before or coalesce(state.several, 0) from expected "
             "left join state on state.key = expected.key order by expected.id"
