@@ -9,7 +9,6 @@ from typing import NamedTuple
 import msgspec
 
 from consumer.core.milestones import Milestone
-from consumer.core.records import Partition
 
 
 class Kind(StrEnum):
@@ -53,11 +52,6 @@ class Span(msgspec.Struct, frozen=True):
     stored: int
     published: int
     whole: bool
-
-    @property
-    def key(self) -> Partition:
-        """The partition, as Kafka's clients address it."""
-        return Partition(self.topic, self.partition)
 
     def holds(self, offset: int) -> bool:
         """Whether a record is audited."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,19 +42,11 @@ class AuditedTables:
 
     def dead_letters(self, topic_id: str, partition: int, first: int, last: int) -> set[int]:
         """The offsets between two, both included, that are dead letters."""
-        columns = {"topic_id": topic_id, "partition": partition, "first": first, "last": last}
-        rows: list[Any] = self._connection.execute(_SQL["dead_letters_between"], columns).fetchall()
-        return {row[0] for row in rows}
+        return dead_letters_between(self._connection, topic_id, partition, (first, last))
 
     def milestones(self, topic_ids: Sequence[str]) -> Iterator[Milestone]:
         """All milestones that records of these topics made, in order of their ids."""
-        with self._connection.cursor("audited") as cursor:
-            cursor.itersize = _ROWS_AT_ONCE
-            cursor.execute(_SQL["milestones_by_id"], {"topic_ids": array(list(topic_ids))})
-            names = Milestone.__struct_fields__
-            rows: Iterator[Any] = iter(cursor)
-            for row in rows:
-                yield Milestone(**dict(zip(names, row, strict=True)))
+        return milestones_of(self._connection, "milestones_by_id", {"topic_ids": array(list(topic_ids))})
 
     def deleted(self, ids: Sequence[str]) -> set[str]:
         """Those of these milestones that somebody deleted."""
@@ -75,6 +67,23 @@ def audited_tables(dsn: str) -> Iterator[AuditedTables]:
         connection.rollback()
         connection.execute("set transaction isolation level repeatable read, read only")
         yield AuditedTables(connection)
+
+
+def milestones_of(connection: Connection, statement: str, values: Mapping[str, object]) -> Iterator[Milestone]:
+    """The milestones that a statement of `audit.sql` finds; not more than a few at a time are in memory."""
+    with connection.cursor("milestones") as cursor:
+        cursor.itersize = _ROWS_AT_ONCE
+        cursor.execute(_SQL[statement], values)
+        rows: Iterator[Any] = iter(cursor)
+        for row in rows:
+            yield Milestone(**dict(zip(Milestone.__struct_fields__, row, strict=True)))
+
+
+def dead_letters_between(connection: Connection, topic_id: str, partition: int, offsets: tuple[int, int]) -> set[int]:
+    """The offsets between two, both included, that are dead letters."""
+    columns = {"topic_id": topic_id, "partition": partition, "first": offsets[0], "last": offsets[1]}
+    rows: list[Any] = connection.execute(_SQL["dead_letters_between"], columns).fetchall()
+    return {row[0] for row in rows}
 
 
 def _position(row: Any) -> StoredPosition:

@@ -9,12 +9,12 @@ from typing import Any
 from consumer.core.milestones import Milestone
 from consumer.core.replay import Selection
 from consumer.postgres.arrays import array
+from consumer.postgres.audit import dead_letters_between, milestones_of
 from consumer.postgres.connection import connect, translated
 from consumer.postgres.repair import RepairedTables, take_repair_lock
 from consumer.postgres.statements import statements
 
 _SQL, _STORE = statements("audit.sql"), statements("store.sql")
-_ROWS_AT_ONCE = 2_000
 
 
 class ReplayedTables(RepairedTables):
@@ -22,11 +22,10 @@ class ReplayedTables(RepairedTables):
 
     def dead_letters(self, topic_id: str, partition: int, first: int, last: int) -> set[int]:
         """The offsets between two, both included, that are dead letters."""
-        columns = {"topic_id": topic_id, "partition": partition, "first": first, "last": last}
         with translated():
-            rows: list[Any] = self._connection.execute(_SQL["dead_letters_between"], columns).fetchall()
+            found = dead_letters_between(self._connection, topic_id, partition, (first, last))
             self._connection.commit()
-        return {row[0] for row in rows}
+        return found
 
     def present(self, ids: Sequence[str]) -> set[str]:
         """Those of these milestones that are in the table, or were deleted there by a person."""
@@ -61,8 +60,7 @@ class ReplayedTables(RepairedTables):
 
 
 def stored_milestones(dsn: str, selection: Selection) -> Iterator[Milestone]:
-    """The milestones of a selection that records made, in order of their documents' records; not more than a few at a
-    time are in memory."""
+    """The milestones of a selection that records made, in order of the records."""
     s = selection
     values = {
         "trackers": None if s.trackers is None else array(sorted(s.trackers)),
@@ -74,12 +72,8 @@ def stored_milestones(dsn: str, selection: Selection) -> Iterator[Milestone]:
         "since": s.since,
         "until": s.until,
     }
-    with connect(dsn) as connection, translated(), connection.cursor("replayed") as cursor:
-        cursor.itersize = _ROWS_AT_ONCE
-        cursor.execute(_SQL["selected_milestones"], values)
-        rows: Iterator[Any] = iter(cursor)
-        for row in rows:
-            yield Milestone(**dict(zip(Milestone.__struct_fields__, row, strict=True)))
+    with connect(dsn) as connection, translated():
+        yield from milestones_of(connection, "selected_milestones", values)
 
 
 @contextmanager
