@@ -1,8 +1,8 @@
 """Fault points: places by name where a test may kill or freeze this process. Nothing happens unless one is named.
 
 `MILESTONES_FAULT=<point>:<n>:<deed>`: at the n-th time (from 1) that the point is reached, `kill` (SIGKILL) or `stop`
-(SIGSTOP) this very process. Points: polled, decoded, evaluated, inserted, stored, produced, offsets-sent; redriven in
-`dead-letters redrive`.
+(SIGSTOP) this very process. Points, in the order of a batch: polled, decoded, evaluated, inserted, before-commit,
+stored, produced, offsets-sent; redriven in `dead-letters redrive`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,14 @@ from contextlib import closing
 
 import pytest
 
+from tests.faults.plugin import (  # noqa: F401 - hooks of pytest
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_generate_tests,
+    pytest_runtest_makereport,
+    pytest_runtest_setup,
+)
 from tests.services import KafkaService, PostgresService, open_kafka, open_postgres
 
 

@@ -183,6 +183,7 @@ class Publisher:
             self._flush(producer)
             fault_point("produced")
             self._commit_offsets(offsets)
+            fault_point("offsets-sent")
             return
         group = cast("Consumer", batch.group)
         fault_point("produced")

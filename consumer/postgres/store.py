@@ -124,7 +124,7 @@ class Store:
             with translated():
                 self._move(connection, transaction, spans)
                 yield transaction
-                fault_point("inserted")
+                fault_point("before-commit")
                 connection.commit()
         except BaseException:
             self._roll_back(connection)

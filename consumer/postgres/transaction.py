@@ -115,6 +115,7 @@ class StoreTransaction:
         fault_point("evaluated")
         if evaluation.milestones:
             self._record_milestones(evaluation.milestones)
+        fault_point("inserted")
         if evaluation.changed:
             self._save_states(evaluation.changed)
         if evaluation.aliases:

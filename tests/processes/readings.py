@@ -80,7 +80,7 @@ def rows(dsn: str) -> list[Row]:
 def events(bootstrap_servers: str, topic: str) -> list[Event]:
     """All committed records of a topic, partition by partition; waits until no transaction is open."""
     wait_until(lambda: _settled(bootstrap_servers, topic), timeout_s=60, what=f"no transaction is open in {topic}")
-    return sorted(map(_event, _read(bootstrap_servers, topic)), key=lambda event: (event.partition, event.offset))
+    return sorted(map(event_of, _read(bootstrap_servers, topic)), key=lambda event: (event.partition, event.offset))
 
 
 def ends(
@@ -129,7 +129,8 @@ def _read(bootstrap_servers: str, topic: str) -> list[Message]:
     return found
 
 
-def _event(message: Message) -> Event:
+def event_of(message: Message) -> Event:
+    """A consumed record."""
     headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
     return Event(message.partition() or 0, message.offset() or 0, message.key(), message.value(), headers)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count as numbers
+from itertools import islice
 from random import Random
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -90,9 +92,15 @@ class Change:
 
 def changes(count: int, seed: int = 1) -> list[Change]:
     """Creates, updates with and without a change of the status, emptied ones, deletes, snapshots; a type untracked."""
+    return list(islice(endless(seed), count))
+
+
+def endless(seed: int) -> Iterator[Change]:
+    """As `changes`, for as long as they are asked for."""
     draw = Random(seed)
     status: dict[tuple[str, str], str] = {}
-    return [_change(number, draw, status) for number in range(1, count + 1)]
+    for number in numbers(1):
+        yield _change(number, draw, status)
 
 
 def _change(number: int, draw: Random, status: dict[tuple[str, str], str]) -> Change:

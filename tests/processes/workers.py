@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import psutil
@@ -19,6 +20,7 @@ from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[att
 from consumer.app_audit import Progress, Wanted, audit
 from consumer.config import load
 from consumer.postgres.migrate import migrate
+from tests.processes import tally
 from tests.processes.readings import Event, Row, assert_announced, assert_rows, ends, events, rows
 from tests.processes.truth import TRACKERS, Change, Reached
 from tests.services import KafkaService
@@ -141,13 +143,14 @@ class Deployment:
         for change in stream:
             for partition in place(change) if place is not None else (change.partition(partitions),):
                 producer.produce(self.topic, change.value, change.key, partition, headers=change.headers)
+            tally.current().records += 1
         assert producer.flush(60) == 0
 
-    def producer(self) -> Producer:
-        """A source's producer."""
+    def producer(self, more: Mapping[str, Any] = MappingProxyType({})) -> Producer:
+        """A source's producer, with more settings."""
         servers = self.kafka.bootstrap_servers
         settings = {"bootstrap.servers": servers, "linger.ms": 5, "message.max.bytes": 110_000_000, "log_level": 0}
-        return Producer({**settings, "queue.buffering.max.messages": 1_000_000})
+        return Producer({**settings, "queue.buffering.max.messages": 1_000_000, **more})
 
     def start(self, *arguments: str, fault: str = "") -> WorkerProcess:
         """A worker; `fault` as in `consumer/faults.py`."""
@@ -174,7 +177,7 @@ class Deployment:
         except TimeoutError as error:
             for worker in self._workers:
                 worker.show_stacks()
-            raise AssertionError(f"{error}\n{self._logs()}") from error
+            raise AssertionError(f"{error}\n{self.logs()}") from error
 
     def wait_until_published(self) -> None:
         """Until both watermarks are at the ends that the input has now."""
@@ -293,5 +296,6 @@ class Deployment:
                     os.kill(child, signal.SIGKILL)
                 worker.kill()
 
-    def _logs(self) -> str:
+    def logs(self) -> str:
+        """The ends of all workers' logs."""
         return "\n".join(f"--- worker {at}\n{worker.log[-8_000:]}" for at, worker in enumerate(self._workers))

@@ -20,6 +20,7 @@ from tests.services.choice import (
     postgres_form,
     registry_form,
     this_machine,
+    toxiproxy_form,
 )
 from tests.services.connect import ConnectService
 from tests.services.kafka import GivenKafka, KafkaService
@@ -34,6 +35,7 @@ from tests.services.postgres.local import LocalPostgres
 from tests.services.registry import GivenRegistry, RegistryService
 from tests.services.registry.container import ContainerRegistry
 from tests.services.registry.local import LocalRegistry
+from tests.services.toxiproxy import ToxiproxyService
 
 __all__ = [
     "ConnectService",
@@ -42,21 +44,26 @@ __all__ = [
     "NoServerError",
     "PostgresService",
     "RegistryService",
+    "ToxiproxyService",
     "open_connect",
     "open_kafka",
     "open_mariadb",
     "open_postgres",
     "open_registry",
+    "open_toxiproxy",
 ]
 
 _NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
-def open_kafka(*, private: bool = False, settings: Mapping[str, str] = _NO_SETTINGS) -> KafkaService:
+def open_kafka(
+    *, private: bool = False, settings: Mapping[str, str] = _NO_SETTINGS, through: int = 0
+) -> KafkaService:
     """Start an Apache Kafka and return it serving.
 
     `private`: a server of one's own, which may be killed; an address that was given is never taken for it.
     `settings`: broker properties on top of the usual ones; a server that was given keeps its own.
+    `through`: the loopback port of a proxy; clients of its `behind_proxy` listener are told to come back through it.
     Raises NoServerError where none can be had.
     """
     form, address = kafka_form(os.environ, this_machine(), private=private)
@@ -64,7 +71,7 @@ def open_kafka(*, private: bool = False, settings: Mapping[str, str] = _NO_SETTI
     if form is Form.GIVEN:
         kafka = GivenKafka(address)
     else:
-        kafka = ContainerKafka(settings) if form is Form.DOCKER else LocalKafka(settings)
+        kafka = ContainerKafka(settings, through) if form is Form.DOCKER else LocalKafka(settings, through)
     kafka.start()
     return kafka
 
@@ -124,3 +131,11 @@ def open_connect(kafka: KafkaService, settings: Mapping[str, str] = _NO_SETTINGS
     connect = ConnectService(kafka.bootstrap_servers, settings)
     connect.start()
     return connect
+
+
+def open_toxiproxy() -> ToxiproxyService:
+    """Start a Toxiproxy without links and return it serving. Raises NoServerError where none can be had."""
+    toxiproxy_form(this_machine())
+    toxiproxy = ToxiproxyService()
+    toxiproxy.start()
+    return toxiproxy

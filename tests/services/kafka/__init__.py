@@ -41,6 +41,11 @@ class KafkaService(Service):
     def bootstrap_servers(self) -> str:
         """`host:port`, the same after a restart."""
 
+    @property
+    def behind_proxy(self) -> str:
+        """`host:port` of the listener that a proxy is to be put in front of; only of a server started with one."""
+        raise NotImplementedError(f"{type(self).__name__} was not started with a proxy")
+
     def create_topic(self, name: str, partitions: int = 1, config: Mapping[str, str] | None = None) -> None:
         """Create the topic and wait until every partition has a leader. Raises KafkaException."""
         admin = self._admin()
@@ -69,6 +74,21 @@ class KafkaService(Service):
     def _led_partitions(admin: AdminClient, name: str) -> int:
         topic = admin.list_topics(timeout=10.0).topics.get(name)
         return sum(partition.leader >= 0 for partition in topic.partitions.values()) if topic else 0
+
+
+def listeners(inside: str, outside: str, controller: str, proxy: tuple[str, str] | None) -> dict[str, str]:
+    """Where a node listens and what it advertises; `proxy`: where it listens behind one, and where that is found."""
+    listening = {"PLAINTEXT": inside, "CONTROLLER": controller}
+    advertised = {"PLAINTEXT": outside}
+    if proxy is not None:
+        listening["PROXIED"], advertised["PROXIED"] = proxy
+    return {
+        "listeners": ",".join(f"{name}://{place}" for name, place in listening.items()),
+        "advertised.listeners": ",".join(f"{name}://{place}" for name, place in advertised.items()),
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in listening),
+    }
 
 
 class GivenKafka(KafkaService):

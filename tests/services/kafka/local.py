@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.services.kafka import BROKER_SETTINGS, KafkaService
+from tests.services.kafka import BROKER_SETTINGS, KafkaService, listeners
 from tests.services.kafka.installation import JAVA, install, new_log_dirs
 from tests.services.server_process import LOOPBACK, ServerProcess, free_port
 
@@ -17,9 +17,10 @@ class LocalKafka(KafkaService):
 
     can_fault = True
 
-    def __init__(self, settings: Mapping[str, str]):
+    def __init__(self, settings: Mapping[str, str], through: int = 0):
         install()
         self._port = free_port()
+        self._through, self._behind_port = through, free_port()
         self._folder = Path(tempfile.mkdtemp(prefix="milestones-kafka-"))
         new_log_dirs(self._folder / "log")
         properties = self._folder / "server.properties"
@@ -31,6 +32,10 @@ class LocalKafka(KafkaService):
     @property
     def bootstrap_servers(self) -> str:
         return f"{LOOPBACK}:{self._port}"
+
+    @property
+    def behind_proxy(self) -> str:
+        return f"{LOOPBACK}:{self._behind_port}"
 
     @property
     def pid(self) -> int:
@@ -58,14 +63,12 @@ class LocalKafka(KafkaService):
 
     def _properties(self, settings: Mapping[str, str]) -> dict[str, str]:
         controller = f"{LOOPBACK}:{free_port()}"
+        proxy = (self.behind_proxy, f"{LOOPBACK}:{self._through}") if self._through else None
         return {
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@{controller}",
-            "listeners": f"PLAINTEXT://{self.bootstrap_servers},CONTROLLER://{controller}",
-            "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers}",
-            "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            **listeners(self.bootstrap_servers, self.bootstrap_servers, controller, proxy),
             "log.dirs": str(self._folder / "log"),
             **BROKER_SETTINGS,
             **settings,
