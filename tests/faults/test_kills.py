@@ -34,7 +34,7 @@ def test_a_worker_killed_anywhere_is_followed_by_one_that_neither_loses_nor_doub
     if stands_by:
         trial.work()
         trial.wait_for_progress(50)
-    (killed,) = trial.work(fault=f"{point}:{trial.draw.randint(1, 8)}:kill")
+    killed = trial.work(fault=f"{point}:{trial.draw.randint(1, 8)}:kill")
     assert killed.ended() == -9, killed.log
     died = trial.note(f"killed at {point}")
     if not stands_by:

@@ -41,6 +41,7 @@ class Trial(Deployment):
         self.config["postgres"]["dsn"] = world.linked(self.dsn)
         self.config["processing"]["max_batch_records"] = self.draw.choice([5, 20, 50, 200])
         self.audited = True
+        self.bug = ""
         self._place: Callable[[Change], Iterable[int]] | None = None
         self._feeder: Feeder | None = None
         self._watcher: Watcher | None = None
@@ -80,11 +81,12 @@ class Trial(Deployment):
         self._feeder = Feeder(producer, self.topic, endless(self.seed), rate, self._place)
         self.note("the source begins")
 
-    def work(self, count: int = 1, fault: str = "") -> list[WorkerProcess]:
-        """Workers, all with the same fault; they share the partitions when this returns, unless they may be gone."""
-        workers = [self.start(fault=fault) for _ in range(count)]
-        self.note(f"{count} workers started {fault}")
-        return workers
+    def work(self, fault: str = "") -> WorkerProcess:
+        """A worker more."""
+        program = ("tests.faults.buggy", self.bug) if self.bug else ("consumer",)
+        worker = self.start(fault=fault, program=program)
+        self.note(f"a worker started {fault}")
+        return worker
 
     def wait_for_progress(self, records: int = 100) -> None:
         """Until this many more are stored."""
@@ -103,12 +105,31 @@ class Trial(Deployment):
         tally.current().recoveries.append(round(seconds, 2))
         self.note(f"recovered in {seconds:.2f} s")
 
+    def look_again(self) -> None:
+        """Until positions were looked at some times more."""
+        watcher = self._watching()
+        goal = watcher.looks + 10
+        self.wait(lambda: watcher.looks >= goal, "positions are looked at")
+
     def settle(self) -> None:
         """The source ends; what it sent is worked off; the workers end well; and the verdict."""
         sent = self.stop_feeding()
         self.wait_until_published()
         self.drain()
         self.judge(sent)
+
+    def problems_after(self, sent: Sequence[Change], *, in_order: bool = True) -> list[str]:
+        """What is wrong, once the watcher has seen all."""
+        watcher = self._watching()
+        watcher.stop()
+        tally.current().records += len(sent)
+        found = judge(milestones(sent), self.rows(), self.events(), once=self.once, in_order=in_order)
+        counts = tally.current()
+        counts.lost, counts.doubled_rows, counts.doubled_events = found.lost, found.doubled_rows, found.doubled_events
+        problems = [*found.problems, *watcher.violations]
+        if letters := self.dead_letters():
+            problems.append(f"{len(letters)} dead letters, the first: {letters[0].headers}")
+        return problems
 
     def stop_feeding(self) -> Sequence[Change]:
         """The source ends; all that it sent."""
@@ -119,15 +140,7 @@ class Trial(Deployment):
 
     def judge(self, sent: Sequence[Change], *, in_order: bool = True) -> None:
         """Nothing is lost, nothing is there twice, and nothing was ever seen that must not be."""
-        watcher = self._watching()
-        watcher.stop()
-        tally.current().records += len(sent)
-        found = judge(milestones(sent), self.rows(), self.events(), once=self.once, in_order=in_order)
-        counts = tally.current()
-        counts.lost, counts.doubled_rows, counts.doubled_events = found.lost, found.doubled_rows, found.doubled_events
-        problems = [*found.problems, *watcher.violations]
-        if letters := self.dead_letters():
-            problems.append(f"{len(letters)} dead letters, the first: {letters[0].headers}")
+        problems = self.problems_after(sent, in_order=in_order)
         assert problems == [], self._account()
         if self.audited:
             self.assert_clean()

@@ -40,6 +40,11 @@ class Watcher:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def looks(self) -> int:
+        """How often positions were seen."""
+        return len(self._stored)
+
     def stop(self) -> None:
         """Looks no more."""
         self._stopping.set()

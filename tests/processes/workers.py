@@ -32,13 +32,15 @@ _DEADLINE_S: Final = 60.0
 
 
 class WorkerProcess:
-    """`milestones run` as a process; its log is a file."""
+    """`milestones run` as a process; its log is a file. `program`: what takes the place of `milestones`."""
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, arguments: Sequence[str], environment: Mapping[str, str], log: Path, program: Sequence[str] = ("consumer",)
+    ) -> None:
         self._log = log
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "consumer", "run", *arguments],
+                [sys.executable, "-m", *program, "run", *arguments],
                 env={**os.environ, "PYTHONFAULTHANDLER": "1", **environment},
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
@@ -152,11 +154,17 @@ class Deployment:
         settings = {"bootstrap.servers": servers, "linger.ms": 5, "message.max.bytes": 110_000_000, "log_level": 0}
         return Producer({**settings, "queue.buffering.max.messages": 1_000_000, **more})
 
-    def start(self, *arguments: str, fault: str = "") -> WorkerProcess:
+    def start(
+        self,
+        *arguments: str,
+        fault: str = "",
+        program: Sequence[str] = ("consumer",),
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> WorkerProcess:
         """A worker; `fault` as in `consumer/faults.py`."""
         log = self.folder / f"worker-{len(self._workers)}.log"
-        environment = {"MILESTONES_FAULT": fault}
-        self._workers.append(WorkerProcess(["--config", str(self.write_config()), *arguments], environment, log))
+        words = ["--config", str(self.write_config()), *arguments]
+        self._workers.append(WorkerProcess(words, {"MILESTONES_FAULT": fault, **environment}, log, program))
         return self._workers[-1]
 
     def write_config(self) -> Path:
