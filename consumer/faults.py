@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from itertools import count
 
 _POINT, _, _REST = os.environ.get("MILESTONES_FAULT", "").partition(":")
@@ -19,4 +20,5 @@ _reached = count(1)
 def fault_point(name: str) -> None:
     """Dies or freezes here if a test asked for it."""
     if name == _POINT and next(_reached) == int(_NTH or 1):
-        os.kill(os.getpid(), signal.SIGSTOP if _DEED == "stop" else signal.SIGKILL)
+        # To this very thread: sent to the process, a stop may take effect when the thread is some steps further.
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP if _DEED == "stop" else signal.SIGKILL)

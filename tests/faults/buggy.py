@@ -58,7 +58,9 @@ def offsets_outside_the_transaction() -> None:
         producer: Any = self._producer
         producer.commit_transaction(8.0)
         fault_point("offsets-sent")
-        self._commit_offsets([TopicPartition(s.topic, s.partition, s.published_after) for s in batch.to_publish().values()])
+        self._commit_offsets(
+            [TopicPartition(s.topic, s.partition, s.published_after) for s in batch.to_publish().values()]
+        )
 
     Publisher._commit = commit  # type: ignore[method-assign]
 

@@ -22,9 +22,7 @@ _BEGAN: Final = pytest.StashKey[float]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The harness's own option."""
-    parser.addoption(
-        "--seeds", default="sample", help="faults: `sample` (seed 1), `all`, or a number of seeds at most"
-    )
+    parser.addoption("--seeds", default="sample", help="faults: `sample` (seed 1), `all`, or a number of seeds at most")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -12,7 +12,15 @@ from typing import Final
 
 _ROOT: Final = Path(__file__).parents[2]
 _FOLDER: Final = _ROOT / ".cache" / "faults"
-_WHAT_COUNTS: Final = ("consumer", "sql", "schemas", "requirements.txt", "tests/faults", "tests/processes", "tests/services")
+_WHAT_COUNTS: Final = (
+    "consumer",
+    "sql",
+    "schemas",
+    "requirements.txt",
+    "tests/faults",
+    "tests/processes",
+    "tests/services",
+)
 
 
 @dataclass(frozen=True)

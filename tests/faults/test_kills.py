@@ -15,9 +15,7 @@ POINTS = {
     "offsets-sent": ("8", "SIGKILL after send_offsets"),
 }
 _EACH = [
-    pytest.param(
-        point, guarantee, id=f"{point}-{guarantee}", marks=pytest.mark.fault(row, f"{name}, {guarantee}")
-    )
+    pytest.param(point, guarantee, id=f"{point}-{guarantee}", marks=pytest.mark.fault(row, f"{name}, {guarantee}"))
     for guarantee in (EXACTLY_ONCE, AT_LEAST_ONCE)
     for point, (row, name) in POINTS.items()
 ]

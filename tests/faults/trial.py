@@ -96,7 +96,9 @@ class Trial(Deployment):
     def _sum_stored(self) -> int:
         return sum(self.stored().values())
 
-    def wait_for_recovery(self, since: float, partitions: Collection[int] | None = None, *, timeout_s: float = 60) -> None:
+    def wait_for_recovery(
+        self, since: float, partitions: Collection[int] | None = None, *, timeout_s: float = 60
+    ) -> None:
         """Until records of all (these) partitions are stored again, after something that was over at `since`."""
         watcher = self._watching()
         wanted = set(range(len(ends(self.kafka.bootstrap_servers, self.topic)))) if partitions is None else partitions

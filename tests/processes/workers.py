@@ -35,7 +35,11 @@ class WorkerProcess:
     """`milestones run` as a process; its log is a file. `program`: what takes the place of `milestones`."""
 
     def __init__(
-        self, arguments: Sequence[str], environment: Mapping[str, str], log: Path, program: Sequence[str] = ("consumer",)
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        program: Sequence[str] = ("consumer",),
     ) -> None:
         self._log = log
         with log.open("wb") as output:
@@ -238,7 +242,10 @@ class Deployment:
         partitions = set(ends(self.kafka.bootstrap_servers, self.topic))
 
         def all_at_work() -> bool:
-            members = self.members()
+            try:
+                members = self.members()
+            except KafkaException:
+                return False  # The group's coordinator begins.
             return len(members) == count and all(members) and set().union(*members) == partitions
 
         self.wait(all_at_work, f"{count} members share the partitions")

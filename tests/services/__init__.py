@@ -56,9 +56,7 @@ __all__ = [
 _NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
-def open_kafka(
-    *, private: bool = False, settings: Mapping[str, str] = _NO_SETTINGS, through: int = 0
-) -> KafkaService:
+def open_kafka(*, private: bool = False, settings: Mapping[str, str] = _NO_SETTINGS, through: int = 0) -> KafkaService:
     """Start an Apache Kafka and return it serving.
 
     `private`: a server of one's own, which may be killed; an address that was given is never taken for it.
