@@ -8,7 +8,7 @@ STOP = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: "allow this user to READ the topic",
     KafkaError.GROUP_AUTHORIZATION_FAILED: "allow this user to READ the consumer group",
     KafkaError.INCONSISTENT_GROUP_PROTOCOL: (
-        "another member of the group uses another assignor; stop it, or use another group.id"
+        "another member of the group uses another assignor than cooperative-sticky; stop it, or give kafka.group.id another name"
     ),
     KafkaError.INVALID_SESSION_TIMEOUT: "set session.timeout.ms within the broker's group.min/max.session.timeout.ms",
     KafkaError.INVALID_GROUP_ID: "set another kafka.group.id",

@@ -240,9 +240,9 @@ class Source:
             # A pattern that matches nothing yet, or a topic that was deleted: nothing comes after it.
             return
         self._notice(error)
-        if error.code() in STOP:
+        if error.code() in STOP and message.topic():
             self._fatal += f" ({message.topic()}-{message.partition()}, offset {message.offset()})"
-        elif not self._read_again:
+        elif not (self._fatal or self._read_again):
             # Whatever it is, what comes after it must not be taken for what comes next.
             self._read_again = error.str()
 

@@ -86,7 +86,12 @@ def _complete(dsn: str) -> str:
     return make_conninfo("", **{**defaults, **{key: str(value) for key, value in given.items()}})
 
 
-def _is_local(host: str) -> bool:
+def _is_local(hosts: str) -> bool:
+    """Whether all of them (several are separated by commas) are this machine."""
+    return all(map(_is_this_machine, hosts.split(",")))
+
+
+def _is_this_machine(host: str) -> bool:
     if host in ("", "localhost") or host.startswith("/"):
         return True
     try:

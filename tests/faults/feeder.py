@@ -20,6 +20,7 @@ class Feeder:
     Args:
         rate: changes a second.
         place: the partitions of a change.
+        again: what is sent behind a change that counts for nothing: changes of the past, snapshots.
     """
 
     def __init__(
@@ -29,8 +30,9 @@ class Feeder:
         stream: Iterator[Change],
         rate: int,
         place: Callable[[Change], Iterable[int]],
+        again: Callable[[Change], Iterable[Change]] = lambda _: (),
     ) -> None:
-        self._producer, self._topic, self._place = producer, topic, place
+        self._producer, self._topic, self._place, self._again = producer, topic, place, again
         self._stream, self._rate = stream, rate
         self._sent: list[Change] = []
         self._failures: list[str] = []
@@ -64,6 +66,9 @@ class Feeder:
             owed, last = min(owed + (now - last) * self._rate, self._rate), now
             for change in islice(self._stream, int(owed)):
                 self._send(change)
+                self._sent.append(change)
+                for repeated in self._again(change):
+                    self._send(repeated)
             owed -= int(owed)
 
     def _send(self, change: Change) -> None:
@@ -77,7 +82,6 @@ class Feeder:
                     break
                 except BufferError:
                     self._producer.poll(0.1)
-        self._sent.append(change)
         self._producer.poll(0)
 
     def _on_delivery(self, error: object, _: object) -> None:

@@ -33,7 +33,7 @@ class Trial(Deployment):
     """
 
     def __init__(self, world: World, topic: str, folder: Path, seed: int) -> None:
-        super().__init__(world.kafka, world.postgres.create_database(), topic, folder)
+        super().__init__(world.kafka, world.new_database(), topic, folder)
         self.world, self.seed = world, seed
         self.draw = Random(seed)
         self.config["kafka"]["bootstrap.servers"] = world.bootstrap_servers
@@ -70,6 +70,7 @@ class Trial(Deployment):
         partitions: int = _PARTITIONS,
         rate: int = _RATE,
         place: Callable[[Change], Iterable[int]] | None = None,
+        again: Callable[[Change], Iterable[Change]] = lambda _: (),
     ) -> None:
         """Topic and tables are made, the source begins, and somebody looks on."""
         self.create(partitions)
@@ -78,7 +79,7 @@ class Trial(Deployment):
         self._watcher = Watcher(servers, self.group, topics, once=self.once and place is None)
         producer = self.producer({"enable.idempotence": True, "retry.backoff.max.ms": 500})
         self._place = place or (lambda change: (change.partition(partitions),))
-        self._feeder = Feeder(producer, self.topic, endless(self.seed), rate, self._place)
+        self._feeder = Feeder(producer, self.topic, endless(self.seed), rate, self._place, again)
         self.note("the source begins")
 
     def work(self, fault: str = "") -> WorkerProcess:
@@ -112,6 +113,11 @@ class Trial(Deployment):
         watcher = self._watching()
         goal = watcher.looks + 10
         self.wait(lambda: watcher.looks >= goal, "positions are looked at")
+
+    def restored(self) -> None:
+        """PostgreSQL lost what it held: positions may go back, and be behind what is published."""
+        self._watching().restored()
+        self.note("PostgreSQL has an older state")
 
     def settle(self) -> None:
         """The source ends; what it sent is worked off; the workers end well; and the verdict."""
@@ -164,4 +170,4 @@ class Trial(Deployment):
         history = self.folder / "history.jsonl"
         history.write_text("".join(json.dumps(entry) + "\n" for entry in self._history), encoding="utf-8")
         self.world.heal()
-        self.world.postgres.drop_database(self.dsn)
+        self.world.drop(self.dsn)

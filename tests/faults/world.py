@@ -28,6 +28,14 @@ class World:
         """A database's DSN by way of the link."""
         return make_conninfo(dsn, host=LOOPBACK, port=self.postgres_link.port)
 
+    def new_database(self) -> str:
+        """An empty one; its DSN, without the link."""
+        return self.postgres.create_database()
+
+    def drop(self, dsn: str) -> None:
+        """A database that is not needed any more."""
+        self.postgres.drop_database(dsn)
+
     def heal(self) -> None:
         """Links without faults, servers that serve."""
         self.kafka_link.mend()

@@ -47,6 +47,14 @@ class LocalPostgres(PostgresService):
         """The folder of psql, pg_dump and the others of this version."""
         return self._programs
 
+    def clone(self, primary: "LocalPostgres") -> None:
+        """Before the first start: becomes a replica of a server that runs, and follows it."""
+        subprocess.run(
+            [self._programs / "pg_basebackup", "--pgdata", self._data, "--dbname", primary.admin_dsn,
+             "--write-recovery-conf", "--checkpoint=fast", "--no-sync"],
+            user=self._user, cwd=self._folder, capture_output=True, check=True,
+        )  # fmt: skip
+
     def start(self) -> None:
         if not Path(self._data).exists():
             self._make_cluster()
