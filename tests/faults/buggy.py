@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 from confluent_kafka import TopicPartition
 from msgspec.structs import replace
@@ -37,7 +37,7 @@ def commit_before_store() -> None:
 def no_compare_and_set() -> None:
     """Positions are moved from wherever they are."""
     compares = "and position.next_offset = change.stored"
-    sql = cast("dict[str, str]", transaction._SQL)
+    sql: Any = transaction._SQL
     assert compares in sql["move_positions"]
     sql["move_positions"] = sql["move_positions"].replace(compares, "")
 
@@ -67,13 +67,15 @@ def offsets_outside_the_transaction() -> None:
 
 def dedupe_by_offset_only() -> None:
     """A change that is delivered again is another change."""
-    real = row_change.identity_of
+    module: Any = row_change
+    real = module.identity_of
 
     def with_offset(*arguments: Any) -> SourceIdentity:
-        identity, origin = real(*arguments), arguments[3]
+        identity: SourceIdentity = real(*arguments)
+        origin = arguments[3]
         return replace(identity, text=f"{identity.text}#{origin.partition}-{origin.offset}", transaction=None)
 
-    row_change.identity_of = with_offset
+    module.identity_of = with_offset
 
 
 BUGS: dict[str, Callable[[], None]] = {

@@ -1,8 +1,8 @@
 """pytest's side of the harness: which faults run with which seeds, and what each run came to.
 
-A test marked `fault(row, name, sample=True)` runs once in `make test`, with seed 1 and only as a `sample`;
-`--seeds all` runs it with seeds 1 to 5, or to the number that a mark `seeds` gives, writes a line for each into a file named after the commit, and leaves out
-what stands there already. Imported by tests/conftest.py.
+A test marked `fault(row, name, sample=True)` runs once in `make test`, with seed 1 and only as a `sample`. With
+`--seeds all` it runs with seeds 1 to 5, or to the number that a mark `seeds` gives; each run is a line in a file named
+after the commit, and what stands there already is left out. Imported by tests/conftest.py.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without `--seeds` the sample only; with it what has no result yet."""
     results = config.stash.get(_RESULTS, None)
-    kept, left_out = [], []
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
     for item in items:
         marker = item.get_closest_marker("fault")
         if results is None:

@@ -88,7 +88,8 @@ def table(results: Iterable[Result]) -> str:
         p50, longest = (f"{median(times):.1f} s", f"{max(times):.1f} s") if times else ("–", "–")
         counts = [
             len(runs), sum(not one.passed for one in runs), sum(one.records for one in runs),
-            sum(one.lost for one in runs), sum(one.doubled_rows for one in runs), sum(one.doubled_events for one in runs),
+            sum(one.lost for one in runs), sum(one.doubled_rows for one in runs),
+            sum(one.doubled_events for one in runs),
         ]  # fmt: skip
         lines.append("| " + " | ".join([row, fault, *(f"{count:,}" for count in counts), p50, longest]) + " |")
     return "\n".join(lines)

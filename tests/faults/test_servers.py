@@ -184,7 +184,8 @@ def test_deadlocks_are_tried_again(trial: Trial) -> None:
 @pytest.mark.fault("18", "serialization failures (40001)", sample=False)
 def test_serialization_failures_are_tried_again(trial: Trial) -> None:
     _at_work(trial)
-    body = "if random() < 0.5 then raise exception 'could not serialize access' using errcode = '40001'; end if; return null;"
+    failure = "raise exception 'could not serialize access' using errcode = '40001';"
+    body = f"if random() < 0.5 then {failure} end if; return null;"
     with _rule(trial, body):
         trial.wait(lambda: trial.logs().count("40001") >= 3, "failures")
     trial.wait_for_recovery(trial.note("no more failures"))

@@ -52,7 +52,7 @@ class Trial(Deployment):
     @property
     def once(self) -> bool:
         """Whether no event may come twice."""
-        return self.config["output"].get("guarantee", EXACTLY_ONCE) == EXACTLY_ONCE
+        return bool(self.config["output"].get("guarantee", EXACTLY_ONCE) == EXACTLY_ONCE)
 
     def guarantee(self, name: str) -> None:
         """exactly_once or at_least_once."""
@@ -77,10 +77,10 @@ class Trial(Deployment):
         servers = (self.kafka.bootstrap_servers, self.dsn)
         topics = (self.topic, f"{self.topic}-reached")
         self._watcher = Watcher(servers, self.group, topics, once=self.once and place is None)
-        producer = self.producer({"enable.idempotence": True, "retry.backoff.max.ms": 500})
         self._place = place or (lambda change: (change.partition(partitions),))
-        self._feeder = Feeder(producer, self.topic, endless(self.seed), rate, self._place, again)
-        self.note("the source begins")
+        self._stream, self._rate, self._again = endless(self.seed), rate, again
+        self._sent: list[Change] = []
+        self.resume_feeding()
 
     def work(self, fault: str = "") -> WorkerProcess:
         """A worker more."""
@@ -119,14 +119,14 @@ class Trial(Deployment):
         self._watching().restored()
         self.note("PostgreSQL has an older state")
 
-    def settle(self) -> None:
+    def settle(self, *, dead_letters: int = 0) -> None:
         """The source ends; what it sent is worked off; the workers end well; and the verdict."""
         sent = self.stop_feeding()
         self.wait_until_published()
         self.drain()
-        self.judge(sent)
+        self.judge(sent, dead_letters=dead_letters)
 
-    def problems_after(self, sent: Sequence[Change], *, in_order: bool = True) -> list[str]:
+    def problems_after(self, sent: Sequence[Change], *, dead_letters: int = 0, in_order: bool = True) -> list[str]:
         """What is wrong, once the watcher has seen all."""
         watcher = self._watching()
         watcher.stop()
@@ -135,20 +135,27 @@ class Trial(Deployment):
         counts = tally.current()
         counts.lost, counts.doubled_rows, counts.doubled_events = found.lost, found.doubled_rows, found.doubled_events
         problems = [*found.problems, *watcher.violations]
-        if letters := self.dead_letters():
-            problems.append(f"{len(letters)} dead letters, the first: {letters[0].headers}")
+        if len(letters := self.dead_letters()) != dead_letters:
+            problems.append(f"{len(letters)} dead letters: {[letter.headers for letter in letters[:3]]}")
         return problems
 
-    def stop_feeding(self) -> Sequence[Change]:
-        """The source ends; all that it sent."""
-        assert self._feeder is not None
-        sent = self._feeder.stop()
-        self.note(f"the source ended after {len(sent)} records")
-        return sent
+    def resume_feeding(self) -> None:
+        """The source begins, or goes on."""
+        assert self._place is not None
+        producer = self.producer({"enable.idempotence": True, "retry.backoff.max.ms": 500})
+        self._feeder = Feeder(producer, self.topic, self._stream, self._rate, self._place, self._again)
+        self.note("the source begins")
 
-    def judge(self, sent: Sequence[Change], *, in_order: bool = True) -> None:
+    def stop_feeding(self) -> Sequence[Change]:
+        """The source ends; all that it ever sent."""
+        assert self._feeder is not None
+        self._sent += self._feeder.stop()
+        self.note(f"the source ended after {len(self._sent)} records")
+        return self._sent
+
+    def judge(self, sent: Sequence[Change], *, dead_letters: int = 0, in_order: bool = True) -> None:
         """Nothing is lost, nothing is there twice, and nothing was ever seen that must not be."""
-        problems = self.problems_after(sent, in_order=in_order)
+        problems = self.problems_after(sent, dead_letters=dead_letters, in_order=in_order)
         assert problems == [], self._account()
         if self.audited:
             self.assert_clean()

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from tests.processes.readings import Event, Row
 from tests.processes.truth import Reached, of_each_document
+
+_Thing = TypeVar("_Thing")
 
 
 @dataclass
@@ -46,7 +49,7 @@ def judge(
     return found
 
 
-def _count(found: Verdict, what: str, missing: Counter[object], extra: Counter[object]) -> None:
+def _count(found: Verdict, what: str, missing: Counter[_Thing], extra: Counter[_Thing]) -> None:
     if missing:
         found.lost += missing.total()
         found.problems.append(f"{missing.total()} {what}s are missing: {list(missing)[:5]}")

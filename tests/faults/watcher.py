@@ -80,36 +80,29 @@ class Watcher:
     def _watch_positions(self) -> None:
         """`stored` and `published` never go back, and `published` is never ahead of `stored`."""
         reader = Consumer({"bootstrap.servers": self._kafka, "group.id": self._group, "log_level": 0})
-        connection: psycopg.Connection[tuple[int, int]] | None = None
         highest: tuple[dict[int, int], dict[int, int]] = ({}, {})
         try:
             while not self._stopping.wait(_PAUSE_S):
+                # Asked first: what is published now was stored before.
                 published = self._published(reader)
-                try:
-                    if connection is None:
-                        connection = psycopg.connect(self._dsn, autocommit=True, connect_timeout=2)
-                    rows = connection.execute("select partition, next_offset from stream_position").fetchall()
-                except psycopg.Error:
-                    if connection is not None:
-                        connection.close()
-                    connection = None
-                    continue
-                stored = dict(rows)
-                self._stored.append((time.monotonic(), stored))
-                if self._restored:
-                    continue
-                for name, offsets, before in (("stored", stored, highest[0]), ("published", published, highest[1])):
-                    for partition, offset in offsets.items():
-                        if offset < before.get(partition, 0):
-                            self._violated(f"{name} of {partition} went back from {before[partition]} to {offset}")
-                        before[partition] = offset
-                for partition, offset in published.items():
-                    if offset > stored.get(partition, 0):
-                        self._violated(f"{partition} is published to {offset}, stored to {stored.get(partition)}")
+                with suppress(psycopg.Error), psycopg.connect(self._dsn, connect_timeout=2) as connection:
+                    query = "select partition, next_offset from stream_position"
+                    stored: dict[int, int] = dict(connection.execute(query).fetchall())
+                    self._stored.append((time.monotonic(), stored))
+                    if not self._restored:
+                        self._compare(stored, published, highest)
         finally:
             reader.close()
-            if connection is not None:
-                connection.close()
+
+    def _compare(self, stored: Offsets, published: Offsets, highest: tuple[dict[int, int], dict[int, int]]) -> None:
+        for name, offsets, before in zip(("stored", "published"), (stored, published), highest, strict=True):
+            for partition, offset in offsets.items():
+                if offset < before.get(partition, 0):
+                    self._violated(f"{name} of {partition} went back from {before[partition]} to {offset}")
+                before[partition] = offset
+        for partition, offset in published.items():
+            if offset > stored.get(partition, 0):
+                self._violated(f"{partition} is published to {offset}, stored to {stored.get(partition)}")
 
     def _published(self, reader: Consumer) -> dict[int, int]:
         partitions = self._partitions()

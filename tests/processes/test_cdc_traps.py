@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from random import Random
 from string import ascii_letters
 
+import pytest
+
 from tests.processes.readings import assert_announced, assert_rows
 from tests.processes.truth import FIELD, Change, Reached, changes, milestones
 from tests.processes.workers import Deployment, WorkerProcess
@@ -66,6 +68,7 @@ def test_trap_03_a_snapshot_that_differs_is_a_missed_change_stored_and_announced
     assert not re.search("Working|TAS-", told[0])
 
 
+@pytest.mark.fault("43", "a restarted source")
 def test_trap_05_what_a_restarted_source_sends_again_is_stored_and_announced_once(deployment: Deployment) -> None:
     """Everything is delivered twice, the second time to another partition as well, while workers are killed."""
     stream = changes(900)
@@ -119,6 +122,7 @@ def _refused_by_an_index() -> tuple[bytes, bytes, dict[str, bytes]]:
     return value, new.encode(), {"__debezium.oldkey": old.encode()}
 
 
+@pytest.mark.fault("55", "a row that PostgreSQL refuses among 10,000")
 def test_trap_16_what_postgresql_refuses_is_one_dead_letter_and_ten_thousand_others_go_on(
     deployment: Deployment,
 ) -> None:

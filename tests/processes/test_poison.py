@@ -3,6 +3,7 @@
 from random import Random
 
 import psycopg
+import pytest
 
 from tests.processes.poison import BAD, Bad
 from tests.processes.readings import Event, assert_announced, assert_rows
@@ -61,6 +62,7 @@ def _assert_good_ones(deployment: Deployment, stream: list[Change]) -> None:
     assert_announced(deployment.events(), rows)
 
 
+@pytest.mark.fault("31–39", "twenty kinds of poison among 10,000")
 def test_twenty_kinds_of_bad_records_are_dead_letters_and_ten_thousand_good_ones_go_on(deployment: Deployment) -> None:
     assert len(BAD) == len({bad.kind for bad in BAD}) == 20
     stream = _fed(deployment, 10_000)
@@ -69,6 +71,7 @@ def test_twenty_kinds_of_bad_records_are_dead_letters_and_ten_thousand_good_ones
     _assert_good_ones(deployment, stream)
 
 
+@pytest.mark.fault("55", "poison and a kill at every point: one verdict")
 def test_a_worker_killed_at_any_point_leaves_each_dead_letter_once(deployment: Deployment) -> None:
     stream = _fed(deployment, 4_000)
     for point in _POINTS:

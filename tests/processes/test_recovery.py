@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 from confluent_kafka import TopicPartition
 
 from tests.processes.readings import assert_announced
@@ -31,12 +32,14 @@ def _overtaken_by_retention(deployment: Deployment, *arguments: str) -> WorkerPr
     return worker
 
 
+@pytest.mark.fault("26", "offsets out of range: stop and advice")
 def test_a_running_worker_that_retention_overtakes_stops_and_names_the_gap(deployment: Deployment) -> None:
     worker = _overtaken_by_retention(deployment)
     assert worker.ended() == 1
     assert "--allow-gap" in worker.log
 
 
+@pytest.mark.fault("26", "offsets out of range, with --allow-gap")
 def test_a_running_worker_that_may_leave_a_gap_goes_on_behind_it(deployment: Deployment) -> None:
     worker = _overtaken_by_retention(deployment, "--allow-gap")
     after = changes(900)[600:]
@@ -51,6 +54,7 @@ def test_a_running_worker_that_may_leave_a_gap_goes_on_behind_it(deployment: Dep
     assert_announced(deployment.events(), rows)
 
 
+@pytest.mark.fault("15", "PostgreSQL away at the start")
 def test_a_worker_that_starts_before_postgres_waits_for_it(
     kafka: KafkaService, own_postgres: PostgresService, deploy: Deploy
 ) -> None:
@@ -68,6 +72,7 @@ def test_a_worker_that_starts_before_postgres_waits_for_it(
     deployment.assert_exactly(milestones(stream))
 
 
+@pytest.mark.fault("41", "output topic missing")
 def test_a_worker_whose_output_topic_is_gone_stops_and_names_it(deployment: Deployment) -> None:
     stream = changes(300)
     deployment.create(partitions=1)

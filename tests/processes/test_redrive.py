@@ -169,6 +169,7 @@ def test_each_record_comes_back_as_it_was_into_the_partition_of_its_document(
         assert _header(event, "count") == "1"
 
 
+@pytest.mark.fault("59", "redriven dead letters")
 def test_changes_redriven_after_later_ones_are_milestones_and_leave_every_document_where_it_stands(
     deployment: Deployment, command: Command
 ) -> None:
@@ -228,6 +229,7 @@ def test_what_fails_again_is_one_open_dead_letter_and_ends_after_three_times(
     assert "sent 1 records again" in command("redrive", "--execute", "--max-times", "4")
 
 
+@pytest.mark.fault("59", "a redrive killed between delivery and note")
 def test_killed_between_delivery_and_note_the_next_redrive_doubles_no_milestone(
     deployment: Deployment, command: Command
 ) -> None:

@@ -60,6 +60,7 @@ def deployed(deployment: Deployment, registry: RegistryService) -> None:
     deployment.create(partitions=2)
 
 
+@pytest.mark.fault("28", "registry down, cold and warm cache")
 def test_a_partition_waits_for_a_registry_that_is_away(deployment: Deployment, own_registry: RegistryService) -> None:
     deployed(deployment, own_registry)
     number = registered(own_registry)
@@ -77,6 +78,7 @@ def test_a_partition_waits_for_a_registry_that_is_away(deployment: Deployment, o
     assert (len(deployment.events()), deployment.dead_letters()) == (240, [])
 
 
+@pytest.mark.fault("29", "a schema that comes after its records")
 def test_a_schema_that_comes_after_its_records_is_waited_for(
     deployment: Deployment, own_registry: RegistryService
 ) -> None:

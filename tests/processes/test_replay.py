@@ -58,6 +58,7 @@ def test_a_new_tracker_gets_its_past_silently(deployment: Deployment) -> None:
     assert (code, set(report["untold"])) == (0, {"written by a replay"})
 
 
+@pytest.mark.fault("59", "a replay")
 def test_what_comes_later_counts_on_behind_what_a_replay_wrote(deployment: Deployment) -> None:
     stream = changes(1_000)
     deployment.config["trackers"] = [TRACKERS[1]]

@@ -1,9 +1,12 @@
 """The input topic itself changes: deleted and made again, or given more partitions."""
 
+import pytest
+
 from tests.processes.truth import changes, milestones
 from tests.processes.workers import Deployment
 
 
+@pytest.mark.fault("24", "topic deleted and made again")
 def test_a_topic_deleted_and_made_again_stops_the_worker_with_advice_until_it_is_taken_over(
     deployment: Deployment,
 ) -> None:
@@ -28,6 +31,7 @@ def test_a_topic_deleted_and_made_again_stops_the_worker_with_advice_until_it_is
     deployment.assert_exactly(milestones(stream))
 
 
+@pytest.mark.fault("25", "partitions added in mid run")
 def test_partitions_added_in_mid_run_wait_for_what_came_before_them(deployment: Deployment) -> None:
     stream = changes(3_000)
     deployment.create(partitions=2)
@@ -43,6 +47,7 @@ def test_partitions_added_in_mid_run_wait_for_what_came_before_them(deployment: 
     deployment.assert_exactly(milestones(stream))
 
 
+@pytest.mark.fault("25", "partitions added after a crash between the commits")
 def test_partitions_added_after_a_crash_between_the_commits_keep_each_documents_events_in_order(
     deployment: Deployment,
 ) -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import psycopg
+import pytest
 from confluent_kafka import TopicPartition
 
 from tests.processes.backups import back_up, restore
@@ -33,6 +34,7 @@ def _remove_records(deployment: Deployment, before: Mapping[int, int]) -> None:
         answer.result(10.0)
 
 
+@pytest.mark.fault("60", "PostgreSQL restored with older rows and rules")
 def test_an_older_backup_is_brought_up_to_date_in_silence(deployment: Deployment, postgres: PostgresService) -> None:
     stream = changes(900)
     deployment.create(partitions=2)
@@ -50,6 +52,7 @@ def test_an_older_backup_is_brought_up_to_date_in_silence(deployment: Deployment
     assert all(row.silent == (row.offset >= before_the_backup[row.partition]) for row in deployment.rows())
 
 
+@pytest.mark.fault("60", "PostgreSQL restored: what comes new")
 def test_after_a_restore_what_comes_new_is_announced(deployment: Deployment, postgres: PostgresService) -> None:
     stream = changes(900)
     deployment.create(partitions=2)
@@ -81,6 +84,7 @@ def test_offsets_reset_by_kafkas_tools_announce_stored_milestones_again_byte_for
     assert Counter(event.content for event in deployment.events()) == {event.content: 2 for event in first}
 
 
+@pytest.mark.fault("54", "crash between the commits, then retention")
 def test_stored_milestones_are_announced_though_retention_removed_their_records(deployment: Deployment) -> None:
     stream = changes(600)
     deployment.create(partitions=2)
@@ -93,6 +97,7 @@ def test_stored_milestones_are_announced_though_retention_removed_their_records(
     deployment.assert_exactly(milestones(stream))
 
 
+@pytest.mark.fault("26", "records above `stored` removed")
 def test_a_gap_above_stored_stops_the_worker_until_a_person_accepts_it(deployment: Deployment) -> None:
     stream = changes(900)
     deployment.create(partitions=2)
@@ -136,6 +141,7 @@ def test_what_was_deleted_by_hand_stays_deleted_when_its_change_is_evaluated_aga
     assert again == Counter(row.id for row in kept)
 
 
+@pytest.mark.fault("58", "two groups on one database")
 def test_another_group_on_the_same_database_is_refused(deployment: Deployment) -> None:
     stream = changes(300)
     deployment.create(partitions=2)

@@ -13,7 +13,6 @@ from tests.services.connect.installation import is_installed as connect_is_insta
 from tests.services.kafka.installation import is_installed as kafka_is_installed
 from tests.services.mariadb.local import is_installed as mariadb_is_installed
 from tests.services.registry.installation import is_installed as registry_is_installed
-from tests.services.toxiproxy.installation import is_installed as toxiproxy_is_installed
 
 KAFKA_ADDRESS = "MILESTONES_TEST_KAFKA"
 POSTGRES_ADDRESS = "MILESTONES_TEST_POSTGRES"
@@ -47,8 +46,6 @@ class Machine:
     mariadb: bool = False
     connect_jars: bool = False
     registry_app: bool = False
-    go: bool = False
-    toxiproxy: bool = False
 
 
 def kafka_form(environment: Mapping[str, str], machine: Machine, *, private: bool = False) -> tuple[Form, str]:
@@ -116,15 +113,6 @@ def connect_form(machine: Machine) -> Form:
     )
 
 
-def toxiproxy_form(machine: Machine) -> Form:
-    """Toxiproxy has the local form only: a container does not get at loopback ports. Raises NoServerError."""
-    if machine.go or machine.toxiproxy:
-        return Form.LOCAL
-    raise NoServerError(
-        "No Toxiproxy for tests: put toxiproxy-server on the path, or install Go (apt-get install golang-go)."
-    )
-
-
 @cache
 def this_machine() -> Machine:
     """Look once at what this machine has."""
@@ -137,8 +125,6 @@ def this_machine() -> Machine:
         mariadb=mariadb_is_installed(),
         connect_jars=connect_is_installed(),
         registry_app=registry_is_installed(),
-        go=shutil.which("go") is not None,
-        toxiproxy=toxiproxy_is_installed(),
     )
 
 

@@ -56,6 +56,15 @@ class LocalKafka(KafkaService):
     def terminate(self) -> None:
         self._server.terminate()
 
+    def back_up(self) -> Path:
+        """While it is down: a copy of all its data, for `restore`."""
+        return Path(shutil.copytree(self._folder / "log", self._folder / "backup"))
+
+    def restore(self, backup: Path) -> None:
+        """While it is down: goes back to an older state."""
+        shutil.rmtree(self._folder / "log")
+        backup.rename(self._folder / "log")
+
     def _accepts(self) -> bool:
         # A client made too early waits out its own reconnect backoff, longer than the broker takes.
         with socket.socket() as probe:
