@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check install
 EVERYTHING := .venv/.everything-installed
 ENOUGH_TO_RUN := .venv/.enough-to-run-installed
 
-.PHONY: setup demo test test-all check bench fuzz capture requirements clean
+.PHONY: setup demo test test-all check bench fuzz faults soak capture requirements clean
 
 setup: $(EVERYTHING)
 
@@ -36,6 +36,15 @@ bench: $(EVERYTHING)
 # A million inputs for the decoders; make fuzz ARGS=10000000 for more.
 fuzz: $(EVERYTHING)
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+# Every fault with many seeds, and a table; goes on where it was stopped. make faults ARGS="--rows 1-8 --seeds 3".
+faults: $(EVERYTHING)
+	@$(BIN)/python -m tests.faults $(ARGS)
+
+# Random faults under load, for so many minutes; make soak MINUTES=5 ARGS="--seed 2".
+MINUTES ?= 60
+soak: $(EVERYTHING)
+	@$(BIN)/python -m tests.faults.soak $(MINUTES) $(ARGS)
 
 # Writes tests/data/debezium anew from the real Debezium.
 capture: $(EVERYTHING)

@@ -56,7 +56,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if results is None:
             wanted = marker is None or marker.kwargs.get("sample", True)
         else:
-            wanted = marker is not None and not results.has(_name(item), _seed(item))
+            done = results.has(_name(item), _seed(item))
+            wanted = marker is not None and not done and _is_among(marker.args[0], config.getoption("--rows"))
         (kept if wanted else left_out).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
@@ -94,6 +95,19 @@ def pytest_runtest_makereport(
 def _name(item: pytest.Item) -> str:
     """The test without its seed."""
     return item.nodeid.replace(f"-seed{_seed(item)}", "").replace(f"seed{_seed(item)}", "")
+
+
+def _is_among(row: str, rows: str) -> bool:
+    """Whether a row of the table, or a range of rows, meets those that are wanted."""
+    if not rows:
+        return True
+    first, last = _range(row.replace("–", "-"))
+    return any(low <= last and first <= high for low, high in map(_range, rows.split(",")))
+
+
+def _range(words: str) -> tuple[int, int]:
+    first, _, last = words.partition("-")
+    return int(first), int(last or first)
 
 
 def _seed(item: pytest.Item) -> int:

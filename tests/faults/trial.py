@@ -43,7 +43,7 @@ class Trial(Deployment):
         self.audited = True
         self.bug = ""
         self._place: Callable[[Change], Iterable[int]] | None = None
-        self._feeder: Feeder | None = None
+        self._feeder: Feeder[Change] | None = None
         self._watcher: Watcher | None = None
         self._history: list[tuple[float, str]] = []
         self._began = time.monotonic()

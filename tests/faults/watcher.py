@@ -23,12 +23,15 @@ class Watcher:
     Args:
         servers: Kafka's address, and PostgreSQL's DSN, both without links: what is seen is what is there.
         once: no event may come twice (exactly_once); else one that does must be the same.
+        remember: keep every event, to tell one that comes twice; without it their order tells.
     """
 
-    def __init__(self, servers: tuple[str, str], group: str, topics: tuple[str, str], *, once: bool) -> None:
+    def __init__(
+        self, servers: tuple[str, str], group: str, topics: tuple[str, str], *, once: bool, remember: bool = True
+    ) -> None:
         self._kafka, self._dsn = servers
         self._group, (self._input, self._reached) = group, topics
-        self._once = once
+        self._once, self._remember = once, remember
         self.violations: list[str] = []
         self._stored: list[tuple[float, Offsets]] = []
         self._seen: dict[str, Event] = {}
@@ -153,7 +156,8 @@ class Watcher:
             elif before.content != event.content:
                 self._violated(f"event {event.id} came again as another one")
             return None
-        self._seen[event.id] = event
+        if self._remember:
+            self._seen[event.id] = event
         reached = event.reached
         document = (reached.reference_type, reached.reference_name, "")
         if self._once and reached.occurrence <= newest.get(document, 0):
