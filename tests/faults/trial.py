@@ -39,7 +39,7 @@ class Trial(Deployment):
         self.config["kafka"]["bootstrap.servers"] = world.bootstrap_servers
         self.config["kafka"]["reconnect.backoff.max.ms"] = 500
         self.config["postgres"]["dsn"] = world.linked(self.dsn)
-        self.config["processing"]["max_batch_records"] = self.draw.choice([5, 20, 50, 200])
+        self.config["processing"]["max_batch_records"] = self.draw.choice([20, 50, 200, 1_000])
         self.audited = True
         self.bug = ""
         self._place: Callable[[Change], Iterable[int]] | None = None
