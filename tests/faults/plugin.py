@@ -23,6 +23,7 @@ _BEGAN: Final = pytest.StashKey[float]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The harness's own option."""
     parser.addoption("--seeds", default="sample", help="faults: `sample` (seed 1), `all`, or a number of seeds at most")
+    parser.addoption("--rows", default="", help="faults: only these rows of the table, as in 1-8,17")
 
 
 def pytest_configure(config: pytest.Config) -> None:
