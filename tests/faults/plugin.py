@@ -57,8 +57,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if results is None:
             wanted = marker is None or marker.kwargs.get("sample", True)
         else:
-            done = results.has(_name(item), _seed(item))
-            wanted = marker is not None and not done and _is_among(marker.args[0], config.getoption("--rows"))
+            among = marker is not None and _is_among(marker.args[0], config.getoption("--rows"))
+            wanted = among and not results.has(_name(item), _seed(item))
         (kept if wanted else left_out).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
