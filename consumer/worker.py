@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 _FENCED_IN_A_ROW = 3
 _TOPIC_CHECK_S = 5.0
 _POSITIONS_S = 1.0
-_LONGEST_PAUSE_S = 5.0
+_LONGEST_PAUSE_S = 2.0
 _SMALLEST_BATCH = 100
 _COMPLAIN_S = 30.0
 

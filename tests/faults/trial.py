@@ -14,7 +14,6 @@ from tests.faults.verdict import judge
 from tests.faults.watcher import Watcher
 from tests.faults.world import World
 from tests.processes import tally
-from tests.processes.readings import ends
 from tests.processes.truth import Change, endless, milestones
 from tests.processes.workers import Deployment, WorkerProcess
 
@@ -40,6 +39,7 @@ class Trial(Deployment):
         self.config["kafka"]["reconnect.backoff.max.ms"] = 500
         self.config["postgres"]["dsn"] = world.linked(self.dsn)
         self.config["processing"]["max_batch_records"] = self.draw.choice([20, 50, 200, 1_000])
+        self._partitions = 0
         self.audited = True
         self.bug = ""
         self._place: Callable[[Change], Iterable[int]] | None = None
@@ -74,6 +74,7 @@ class Trial(Deployment):
     ) -> None:
         """Topic and tables are made, the source begins, and somebody looks on."""
         self.create(partitions)
+        self._partitions = partitions
         servers = (self.kafka.bootstrap_servers, self.dsn)
         topics = (self.topic, f"{self.topic}-reached")
         self._watcher = Watcher(servers, self.group, topics, once=self.once and place is None)
@@ -102,7 +103,7 @@ class Trial(Deployment):
     ) -> None:
         """Until records of all (these) partitions are stored again, after something that was over at `since`."""
         watcher = self._watching()
-        wanted = set(range(len(ends(self.kafka.bootstrap_servers, self.topic)))) if partitions is None else partitions
+        wanted = set(range(self._partitions)) if partitions is None else partitions
         self.wait(lambda: watcher.stored_again(since, wanted) is not None, f"{wanted} are stored again", timeout_s)
         seconds = watcher.stored_again(since, wanted) or 0.0
         tally.current().recoveries.append(round(seconds, 2))
