@@ -77,8 +77,11 @@ class KafkaService(Service):
 
 
 def listeners(inside: str, outside: str, controller: str, proxy: tuple[str, str] | None) -> dict[str, str]:
-    """Where a node listens and what it advertises; `proxy`: where it listens behind one, and where that is found."""
-    listening = {"PLAINTEXT": inside, "CONTROLLER": controller}
+    """Where a node listens and what it advertises; `proxy`: where it listens behind one, and where that is found.
+
+    `controller`: where it is one; a node that is a broker only has none.
+    """
+    listening = {"PLAINTEXT": inside, **({"CONTROLLER": controller} if controller else {})}
     advertised = {"PLAINTEXT": outside}
     if proxy is not None:
         listening["PROXIED"], advertised["PROXIED"] = proxy
@@ -87,7 +90,7 @@ def listeners(inside: str, outside: str, controller: str, proxy: tuple[str, str]
         "advertised.listeners": ",".join(f"{name}://{place}" for name, place in advertised.items()),
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
-        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in listening),
+        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in {**listening, "CONTROLLER": ""}),
     }
 
 

@@ -41,12 +41,16 @@ def install() -> None:
         in_place_of(_FORMATTED, _format)
 
 
-def new_log_dirs(folder: Path) -> None:
-    """Fill `folder` as StorageTool would, with a cluster id of its own (saves a Java start for each broker)."""
+def new_log_dirs(folder: Path, node_id: int = 1, cluster_id: str = "") -> str:
+    """Fill `folder` as StorageTool would (saves a Java start for each broker); returns the cluster's id.
+
+    `cluster_id`: the one to belong to, else a new one.
+    """
     shutil.copytree(_FORMATTED, folder)
-    meta = folder / "meta.properties"
-    kept = [line for line in meta.read_text().splitlines() if not line.startswith("cluster.id=")]
-    meta.write_text("\n".join([*kept, f"cluster.id={_random_id()}", ""]))
+    cluster_id = cluster_id or _random_id()
+    said = {"version": "1", "node.id": str(node_id), "cluster.id": cluster_id, "directory.id": _random_id()}
+    (folder / "meta.properties").write_text("".join(f"{key}={value}\n" for key, value in said.items()))
+    return cluster_id
 
 
 def _format(folder: Path) -> None:

@@ -17,12 +17,16 @@ class LocalKafka(KafkaService):
 
     can_fault = True
 
-    def __init__(self, settings: Mapping[str, str], through: int = 0):
+    def __init__(self, settings: Mapping[str, str], through: int = 0, joins: "LocalKafka | None" = None):
+        """`joins`: becomes a second broker of that node's cluster."""
         install()
         self._port = free_port()
         self._through, self._behind_port = through, free_port()
+        self._node_id = 1 if joins is None else 2
+        self.controller: str = f"{LOOPBACK}:{free_port()}" if joins is None else joins.controller
         self._folder = Path(tempfile.mkdtemp(prefix="milestones-kafka-"))
-        new_log_dirs(self._folder / "log")
+        cluster_id = "" if joins is None else joins.cluster_id
+        self.cluster_id: str = new_log_dirs(self._folder / "log", self._node_id, cluster_id)
         properties = self._folder / "server.properties"
         properties.write_text("".join(f"{key}={value}\n" for key, value in self._properties(settings).items()))
         self._server = ServerProcess(
@@ -71,12 +75,12 @@ class LocalKafka(KafkaService):
             return probe.connect_ex((LOOPBACK, self._port)) == 0
 
     def _properties(self, settings: Mapping[str, str]) -> dict[str, str]:
-        controller = f"{LOOPBACK}:{free_port()}"
         proxy = (self.behind_proxy, f"{LOOPBACK}:{self._through}") if self._through else None
+        controller = self.controller if self._node_id == 1 else ""
         return {
-            "process.roles": "broker,controller",
-            "node.id": "1",
-            "controller.quorum.voters": f"1@{controller}",
+            "process.roles": "broker,controller" if controller else "broker",
+            "node.id": str(self._node_id),
+            "controller.quorum.voters": f"1@{self.controller}",
             **listeners(self.bootstrap_servers, self.bootstrap_servers, controller, proxy),
             "log.dirs": str(self._folder / "log"),
             **BROKER_SETTINGS,
