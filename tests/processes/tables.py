@@ -43,14 +43,7 @@ class TableTopics(Deployment):
         for one in document_types:
             topic = self.topic_of(one)
             self.kafka.create_topic(topic, partitions, {"retention.ms": "-1"})
-            self.wait(partial(self._tells_its_ends, topic), f"{topic} tells its ends")
-
-    def _tells_its_ends(self, topic: str) -> bool:
-        """A partition has a leader in the metadata a moment before its leader knows of it."""
-        try:
-            return bool(ends(self.kafka.bootstrap_servers, topic))
-        except KafkaException:
-            return False
+            self.wait(partial(self.tells_its_ends, topic), f"{topic} tells its ends")
 
     def feed_tables(self, stream: Iterable[Change]) -> None:
         """Sends each change to the topic of its table, in the partition of its document."""

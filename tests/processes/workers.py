@@ -140,7 +140,16 @@ class Deployment:
     def create(self, partitions: int, **topic_config: str) -> None:
         """The input topic and the tables."""
         self.kafka.create_topic(self.topic, partitions, {"retention.ms": "-1", **topic_config})
+        # A partition has a leader in the metadata a moment before its leader knows of it.
+        self.wait(lambda: self.tells_its_ends(self.topic), f"{self.topic} tells its ends")
         migrate(self.dsn)
+
+    def tells_its_ends(self, topic: str) -> bool:
+        """Whether every partition of a topic has a leader that knows of it."""
+        try:
+            return bool(ends(self.kafka.bootstrap_servers, topic))
+        except KafkaException:
+            return False
 
     def feed(self, stream: Iterable[Change], place: Callable[[Change], Iterable[int]] | None = None) -> None:
         """Sends changes to the partitions that `place` gives, else to that of their document."""
