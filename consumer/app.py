@@ -11,6 +11,7 @@ from consumer import metrics
 from consumer.assignment import Assignment
 from consumer.batch import Topics as Outputs
 from consumer.config import Settings
+from consumer.core.breaker import DeadLetterLimits
 from consumer.core.dead_letters import Payload
 from consumer.core.events import Decoded
 from consumer.core.facts import DatabaseFacts
@@ -237,5 +238,6 @@ def _options(settings: Settings) -> Options:
 
 
 def _limits(settings: Settings) -> Limits:
-    processing = settings.processing
-    return Limits(processing.max_batch_records, processing.max_batch_bytes, processing.poll_timeout_ms / 1000)
+    said = settings.processing
+    letters = DeadLetterLimits(said.max_dead_letter_ratio, said.dead_letter_window, said.max_dead_letter_run)
+    return Limits(said.max_batch_records, said.max_batch_bytes, said.poll_timeout_ms / 1000, letters)

@@ -60,6 +60,11 @@ class Read(msgspec.Struct, frozen=True):
     decoded: Decoded
     candidates: Sequence[Candidate]
 
+    @property
+    def poison(self) -> list[DeadLetter]:
+        """The verdicts on records that can never be evaluated."""
+        return [*self.decoded.poison, *self.batch.refused]
+
 
 def read_batch(batch: Batch, force: RulesInForce) -> Read:
     """Decodes and matches the records that have no verdict yet. Needs nobody: it runs while the last batch commits."""
@@ -109,13 +114,12 @@ def _store(read: Read, force: RulesInForce, store: Store, recorded: frozenset[st
         published = {(s.topic_id, s.partition): s.published for s in spans.values()}
         context = Context(tx.recorded_at, read.revision, published, recorded)
         reached = evaluate(candidates, states, first_halves, context)
-        poison = [*read.decoded.poison, *read.batch.refused]
-        tx.record(reached, poison)
+        tx.record(reached, read.poison)
     force.began(read.revision, starts)
     skipped = read.decoded.skipped + reached.skipped
     return Verdicts(
         reached.milestones,
-        poison,
+        read.poison,
         skipped=skipped,
         absent=read.decoded.absent,
         missed=reached.missed,

@@ -16,7 +16,7 @@ from consumer.core.trackers import DocumentType, Tracker, check_together, tracke
 from consumer.core.values import ENCODINGS, UNAVAILABLE, Encoding
 from consumer.errors import ConfigError
 from consumer.kafka.settings import OWNED
-from consumer.masking import MASK, masked_dsn
+from consumer.masking import MASK, is_secret, masked_dsn
 
 DAY_MS = 86_400_000
 
@@ -84,6 +84,9 @@ class ProcessingSection(Section):
     max_batch_records: int = Field(10_000, ge=1, le=1_000_000, description="Records in one batch at most.")
     max_batch_bytes: int = Field(32 << 20, ge=1_024, description="Bytes in one batch, about.")
     poll_timeout_ms: int = Field(100, ge=1, le=10_000, description="How long a poll waits when nothing comes.")
+    max_dead_letter_ratio: float = Field(0.5, ge=0, le=1, description="Of the last records; more is a stop. 0: never.")
+    dead_letter_window: int = Field(1_000, ge=1, le=1_000_000, description="How many records `ratio` looks back on.")
+    max_dead_letter_run: int = Field(500, ge=0, description="In a row in one partition; more is a stop. 0: never.")
     instance: str = Field("main", pattern=r"^[\w.-]+$", description="Tells deployments with one group.id apart.")
 
 
@@ -271,20 +274,12 @@ def _check_kafka(document: Document, settings: Settings) -> None:
             raise ConfigError(f"{document.place(('kafka', key))}: is missing, and has no default")
 
 
-_SECRET_WORDS = ("password", "secret", "token", "sasl.jaas", "key.pem", "private", "user.info")
-
-
-def _is_secret(key: str) -> bool:
-    # A token's endpoint is no token.
-    return any(word in key for word in _SECRET_WORDS) and not key.endswith("endpoint.url")
-
-
 def effective(settings: Settings) -> dict[str, Any]:
     """Everything that is in force, defaults included, with secrets masked."""
     content: dict[str, Any] = settings.model_dump(mode="json", by_alias=True)
-    content["kafka"] = {key: MASK if _is_secret(key) else value for key, value in settings.kafka.items()}
+    content["kafka"] = {key: MASK if is_secret(key) else value for key, value in settings.kafka.items()}
     content["input"]["registry"] = {
-        key: MASK if _is_secret(key) else masked_dsn(str(value)) if key == "url" else value
+        key: MASK if is_secret(key) else masked_dsn(str(value)) if key == "url" else value
         for key, value in settings.input.registry.items()
     }
     content["postgres"]["dsn"] = masked_dsn(settings.dsn)

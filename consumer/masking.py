@@ -9,6 +9,13 @@ _IN_URL = re.compile(r"(://[^:/@]*:)[^@/]*(@)|([?&][^=&]*(?:password|secret)=)[^
 _IN_PAIRS = re.compile(
     r"((?:password|secret)\s*=\s*)(?:'(?:[^'\\]|\\.)*'?|(?:[^\s\\]|\\.)+)", re.IGNORECASE | re.DOTALL
 )
+_SECRET_WORDS = ("password", "secret", "token", "sasl.jaas", "key.pem", "private", "user.info")
+
+
+def is_secret(key: str) -> bool:
+    """Whether the value of a client's property is one."""
+    # A token's endpoint is no token.
+    return any(word in key for word in _SECRET_WORDS) and not key.endswith("endpoint.url")
 
 
 def masked_dsn(dsn: str) -> str:

@@ -17,6 +17,7 @@ import structlog
 from consumer import metrics
 from consumer.assignment import Assignment
 from consumer.batch import Read, Topics, Verdicts, publish_batch, read_batch, read_whole, store_batch
+from consumer.core.breaker import Breaker, DeadLetterLimits
 from consumer.core.records import Batch, DeadLetter, Partition, Span
 from consumer.errors import Fatal, PublishDown, Refused, RefusedByDatabase, StoreDown, Transient
 from consumer.faults import fault_point
@@ -31,14 +32,16 @@ _POSITIONS_S = 1.0
 _LONGEST_PAUSE_S = 2.0
 _SMALLEST_BATCH = 100
 _COMPLAIN_S = 30.0
+_SPLITTING_S = 5.0
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """How much a batch may hold, and how long a poll waits when nothing comes."""
+    """How much a batch may hold, how long a poll waits when nothing comes, and how many dead letters are too many."""
 
     records: int = 10_000
     bytes: int = 32 << 20
     poll_timeout_s: float = 0.1
+    dead_letters: DeadLetterLimits = DeadLetterLimits()
 
 
 class Source(Protocol):
@@ -93,6 +96,8 @@ class Worker:
         self._publishing: Future[None] | None = None
         self._observed: set[Partition] = set()
         self._notices = Notices()
+        self._breaker = Breaker(limits.dead_letters)
+        self._split_until_s = 0.0
         self._failures = self._fencings = 0
         self._resume_at_s = self._check_at_s = self._observe_at_s = self._ask_at_s = self._complain_at_s = 0.0
         self._have_waited: set[str] = set()
@@ -168,15 +173,21 @@ class Worker:
         self._source.advance(read.batch)
         self._storing = self._store_thread.submit(self._store_step, read, check)
 
-    def _store_step(self, read: Read, check: Callable[[], object] | None = None) -> None:
-        if check is not None:
-            check()
+    def _store_step(self, read: Read, check: Callable[[], object]) -> None:
+        check()
+        self._split_until_s = 0.0
+        self._store_and_publish(read)
+
+    def _store_and_publish(self, read: Read) -> None:
+        counted = self._breaker.after(read.batch, read.poison)
         try:
             with metrics.timed("store"):
                 verdicts = store_batch(read, self._force, self._store)
         except Refused as error:
             self._split(read.batch, error)
             return
+        self._breaker = counted
+        self._split_until_s = self._split_until_s or time.monotonic() + _SPLITTING_S
         if self._publishing is not None:
             self._publishing.result()
         self._publishing = self._publish_thread.submit(self._publish_step, read.batch, verdicts)
@@ -213,16 +224,22 @@ class Worker:
             wait([self._publishing])
 
     def _split(self, batch: Batch, error: Refused) -> None:
-        """One record whose rows PostgreSQL refuses must not hold up the others: halves, until it stands alone."""
+        """One record whose rows PostgreSQL refuses must not hold up the others: halves, until it stands alone.
+
+        Where it refuses many, that takes long, and nothing is polled meanwhile: some seconds after the first was
+        stored, the rest is left to be read again.
+        """
         if len(batch.records) > 1:
             for half in batch.halves():
-                self._store_step(read_whole(half, self._force))
+                if 0.0 < self._split_until_s < time.monotonic():
+                    raise Transient("PostgreSQL refuses many of these rows: the rest of the batch waits for a poll")
+                self._store_and_publish(read_whole(half, self._force))
             return
         if not batch.records or batch.refused:
             raise Fatal(f"PostgreSQL refuses what is no record's fault: {error}") from error
         record = batch.records[0]
         letter = DeadLetter.of(RefusedByDatabase(str(error)), batch.origin(record), record.topic() or "")
-        self._store_step(read_whole(msgspec.structs.replace(batch, refused=(letter,)), self._force))
+        self._store_and_publish(read_whole(msgspec.structs.replace(batch, refused=(letter,)), self._force))
 
     def _read_again(self, error: Transient) -> None:
         """Everything in memory is dropped; partitions wait, polling goes on, and both watermarks are read again."""

@@ -162,9 +162,11 @@ class Batch(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, records=records, spans=spans)
 
     def unevaluated(self) -> Sequence[Record]:
-        """The records at or above `stored`: those that have no verdict yet."""
-        if self.refused:
-            return ()
+        """The records that have no verdict yet and are to be evaluated."""
+        return () if self.refused else self.without_verdict()
+
+    def without_verdict(self) -> Sequence[Record]:
+        """The records at or above `stored`."""
         floors = {key: span.stored for key, span in self.spans.items() if span.published < span.stored}
         if not floors:
             return self.records

@@ -92,7 +92,10 @@ def _settings(address: str, dsn: str) -> Settings:
         kafka={"bootstrap.servers": address, "group.id": GROUP, "log_level": 0, "fetch.wait.max.ms": 10},
         output=OutputSection(guarantee="at_least_once"),
         postgres=PostgresSection(dsn=SecretStr(dsn)),
-        processing=ProcessingSection(max_batch_records=2_000, poll_timeout_ms=20),
+        # Whatever the stream holds is shown: dead letters are counted at the end.
+        processing=ProcessingSection(
+            max_batch_records=2_000, poll_timeout_ms=20, max_dead_letter_ratio=0, max_dead_letter_run=0
+        ),
     )
 
 
