@@ -27,6 +27,7 @@ MISSED = Counter(
     ["document_type", "track_field"],
 )
 RECOVERIES = Counter("milestones_recoveries", "Times the watermarks were read again, by cause.", ["cause"])
+LOG_LINES_DROPPED = Counter("milestones_log_lines_dropped", "Lines that could not be written to stdout or stderr.")
 SCHEMA_WAITS = Counter(
     "milestones_schema_waits", "Times a partition waited a second for the schema of its next record."
 )

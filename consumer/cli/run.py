@@ -14,9 +14,11 @@ import typer
 from prometheus_client import REGISTRY
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from consumer import metrics
 from consumer.app import apply_configured_trackers, prepare, topics_of, trackers_in_force, until_end_targets, worker_for
 from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console, errors, set_up_logging, show_plan
 from consumer.config import Settings, load
+from consumer.log_lines import guard_output
 from consumer.patience import patiently
 from consumer.postgres.take_over import take_over
 from consumer.probes import Probes
@@ -42,6 +44,7 @@ def run(
     ] = False,
 ) -> None:
     """Run the consumer: change events in, milestones stored once and announced once."""
+    guard_output(metrics.LOG_LINES_DROPPED.inc)
     set_up_logging()
     settings = load(config)
     if os.environ.get(_CHILD):

@@ -32,7 +32,10 @@ _DEADLINE_S: Final = 60.0
 
 
 class WorkerProcess:
-    """`milestones run` as a process; its log is a file. `program`: what takes the place of `milestones`."""
+    """`milestones run` as a process; its log is a file.
+
+    `program`: what takes the place of `milestones`. `output`: what takes the place of the file, as a descriptor.
+    """
 
     def __init__(
         self,
@@ -40,15 +43,17 @@ class WorkerProcess:
         environment: Mapping[str, str],
         log: Path,
         program: Sequence[str] = ("consumer",),
+        output: int | None = None,
     ) -> None:
         self._log = log
-        with log.open("wb") as output:
+        with log.open("wb") as file:
+            written = file.fileno() if output is None else output
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *program, "run", *arguments],
                 env={**os.environ, "PYTHONFAULTHANDLER": "1", **environment},
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=written,
                 stderr=subprocess.STDOUT,
             )
 
@@ -173,11 +178,12 @@ class Deployment:
         fault: str = "",
         program: Sequence[str] = ("consumer",),
         environment: Mapping[str, str] = MappingProxyType({}),
+        output: int | None = None,
     ) -> WorkerProcess:
-        """A worker; `fault` as in `consumer/faults.py`."""
+        """A worker; `fault` as in `consumer/faults.py`, `output` instead of its log."""
         log = self.folder / f"worker-{len(self._workers)}.log"
         words = ["--config", str(self.write_config()), *arguments]
-        self._workers.append(WorkerProcess(words, {"MILESTONES_FAULT": fault, **environment}, log, program))
+        self._workers.append(WorkerProcess(words, {"MILESTONES_FAULT": fault, **environment}, log, program, output))
         return self._workers[-1]
 
     def write_config(self) -> Path:
