@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -169,10 +169,11 @@ class Publisher:
         return made(Producer, {**producer_settings(self._kafka, producer_id), "on_delivery": self._on_delivery})
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
-        """Called for failed deliveries only."""
+        """Called for failed deliveries only. Must not raise: the client would go on as if nothing had failed."""
         if error is not None and self._failure is None:
             self._failure = error
-            self._failed_topic = message.topic() or ""
+            with suppress(Exception):
+                self._failed_topic = message.topic() or ""
 
     def _commit(self, batch: Batch) -> None:
         producer = self._producer

@@ -14,7 +14,7 @@ from consumer.core.inputs import Inputs
 from consumer.core.positions import Start, check_proof
 from consumer.core.records import Batch, Partition, Record, Span, fingerprint, offset_of, partition_of
 from consumer.errors import Fatal, PublishDown, Transient
-from consumer.kafka.consumer_errors import READ_AGAIN, STOP
+from consumer.kafka.consumer_errors import STOP, Troubles, broken
 from consumer.kafka.holding import Holding, keys_of
 from consumer.kafka.offsets import GroupOffsets
 from consumer.kafka.reading import Reading
@@ -38,15 +38,15 @@ class Source:
         # For each record: a plain tuple finds a Partition, and is made in a fraction of the time.
         self._reading_at = cast("Callable[[object], Reading | None]", self._reading.get)
         self.waiting: set[Partition] = set()
-        self._read_again = ""
-        self._fatal = ""
+        self._troubles = Troubles()
         self._revoked = False
         self.before_revoke: Callable[[], None] = _nothing
         self._last_record_s = 0.0
-        self._consumer = made(Consumer, {**input_settings(kafka, inputs), "error_cb": self._on_error})
+        kept = self._troubles.kept
+        self._consumer = made(Consumer, {**input_settings(kafka, inputs), "error_cb": kept(self._on_error)})
         self._offsets = GroupOffsets(self._consumer)
         self._holding = Holding(self._consumer)
-        subscribe(self._consumer, inputs, (self._on_assign, self._on_revoke, self._on_lost))
+        subscribe(self._consumer, inputs, (kept(self._on_assign), kept(self._on_revoke), kept(self._on_lost)))
 
     @property
     def assigned(self) -> set[Partition]:
@@ -84,19 +84,21 @@ class Source:
 
     def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """What is in flight is committed, or has failed, before the partitions are given away."""
-        self.before_revoke()
-        # What cannot be committed now is announced again by the next owner, which at_least_once allows.
-        with suppress(PublishDown):
-            self.commit_published()
-        self._forget(keys_of(partitions))
-        consumer.incremental_unassign(partitions)
+        try:
+            self.before_revoke()
+            # What cannot be committed now is announced again by the next owner, which at_least_once allows.
+            with suppress(PublishDown):
+                self.commit_published()
+        finally:
+            self._forget(keys_of(partitions))
+            consumer.incremental_unassign(partitions)
 
     def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._forget(keys_of(partitions))
         consumer.incremental_unassign(partitions)
 
     def _on_error(self, error: KafkaError) -> None:
-        self._notice(error)
+        self._troubles.notice(error)
 
     def _forget(self, keys: set[Partition]) -> None:
         self._holding.forget(keys)
@@ -104,13 +106,6 @@ class Source:
             self._reading.pop(key, None)
             self.waiting.discard(key)
         self._revoked = True
-
-    def _notice(self, error: KafkaError) -> None:
-        code = error.code()
-        if code in STOP:
-            self._fatal = f"Kafka: {error.str()}: {STOP[code]}"
-        elif code in READ_AGAIN:
-            self._read_again = error.str()
 
     def committed(self, partitions: Iterable[Partition]) -> dict[Partition, int | None]:
         """The group's committed offsets; None where Kafka has none. Waits for open transactions to end.
@@ -168,12 +163,12 @@ class Source:
         removed = self._removed()
         if removed:
             return Batch([], removed, self._consumer.consumer_group_metadata())
-        records = self._consume(max_records, max_bytes, timeout_s)
-        if self._fatal:
-            raise Fatal(self._fatal)
-        if self._read_again:
-            reason, self._read_again = self._read_again, ""
-            raise Transient(reason)
+        try:
+            records = self._consume(max_records, max_bytes, timeout_s)
+        except Exception as error:
+            # What it had taken is gone, and the next call would give what comes behind it.
+            raise broken("consume", error) from error
+        self._troubles.act()
         now = time.monotonic()
         if records:
             self._last_record_s = now
@@ -225,7 +220,7 @@ class Source:
             try:
                 check_proof(f"{reading.span.topic}-{reading.span.partition}", proof, fingerprint(message))
             except Fatal as error:
-                self._fatal = str(error)
+                self._troubles.stop(error)
 
     def _note(self, message: Message) -> None:
         error = message.error()
@@ -239,12 +234,9 @@ class Source:
         if error.code() not in STOP and message.topic() and not self._reads(message.topic()):
             # A pattern that matches nothing yet, or a topic that was deleted: nothing comes after it.
             return
-        self._notice(error)
-        if error.code() in STOP and message.topic():
-            self._fatal += f" ({message.topic()}-{message.partition()}, offset {message.offset()})"
-        elif not (self._fatal or self._read_again):
-            # Whatever it is, what comes after it must not be taken for what comes next.
-            self._read_again = error.str()
+        place = f" ({message.topic()}-{message.partition()}, offset {message.offset()})" if message.topic() else ""
+        self._troubles.notice(error, place)
+        self._troubles.read_again(error.str())
 
     def _reads(self, topic: str | None) -> bool:
         return any(key.topic == topic for key in self._reading)
