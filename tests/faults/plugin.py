@@ -36,7 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A fault runs once for each seed, whether it draws from it or only repeats."""
-    if metafunc.definition.get_closest_marker("fault") is None and "seed" not in metafunc.fixturenames:
+    is_ours = metafunc.definition.nodeid.startswith("tests/faults/") and "seed" in metafunc.fixturenames
+    if metafunc.definition.get_closest_marker("fault") is None and not is_ours:
         return
     wanted = metafunc.config.getoption("--seeds")
     marker = metafunc.definition.get_closest_marker("seeds")

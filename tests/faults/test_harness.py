@@ -1,4 +1,4 @@
-"""The harness can fail: with each of five deliberate bugs its verdict is red, and without the bug, green."""
+"""The harness can fail: with each of five deliberate bugs its verdict is red (without them see test_kills.py, too)."""
 
 import pytest
 
@@ -30,25 +30,22 @@ def _give(trial: Trial, bug: str, *, correct: bool) -> None:
     trial.bug = "" if correct else bug
 
 
-@WITH_AND_WITHOUT
-def test_offsets_committed_before_rows_are_stored_lose_events(trial: Trial, correct: bool) -> None:
-    _give(trial, "commit_before_store", correct=correct)
-    assert (_killed(trial, "before-commit") == []) == correct
-    assert (tally.current().lost == 0) == correct
+def test_offsets_committed_before_rows_are_stored_lose_events(trial: Trial) -> None:
+    trial.bug = "commit_before_store"
+    assert _killed(trial, "before-commit") != []
+    assert tally.current().lost > 0
 
 
-@WITH_AND_WITHOUT
-def test_what_was_stored_before_a_crash_and_is_not_looked_up_is_lost(trial: Trial, correct: bool) -> None:
-    _give(trial, "publish_new_rows_only", correct=correct)
-    assert (_killed(trial, "stored") == []) == correct
-    assert (tally.current().lost == 0) == correct
+def test_what_was_stored_before_a_crash_and_is_not_looked_up_is_lost(trial: Trial) -> None:
+    trial.bug = "publish_new_rows_only"
+    assert _killed(trial, "stored") != []
+    assert tally.current().lost > 0
 
 
-@WITH_AND_WITHOUT
-def test_offsets_outside_the_transaction_double_events(trial: Trial, correct: bool) -> None:
-    _give(trial, "offsets_outside_the_transaction", correct=correct)
-    assert (_killed(trial, "offsets-sent") == []) == correct
-    assert (tally.current().doubled_events == 0) == correct
+def test_offsets_outside_the_transaction_double_events(trial: Trial) -> None:
+    trial.bug = "offsets_outside_the_transaction"
+    assert _killed(trial, "offsets-sent") != []
+    assert tally.current().doubled_events > 0
 
 
 @WITH_AND_WITHOUT
