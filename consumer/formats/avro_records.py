@@ -40,7 +40,8 @@ class AvroRecords:
     """Reads values that are Avro records.
 
     Decoding one costs fifty times what it costs in JSON, so records of tables that nobody tracks are passed over
-    before: the name of a tracked table would stand in the bytes, with its length before it.
+    before. They are known by two signs: no name of a tracked table stands in the bytes, with its length before it, and
+    the name of the table that the last record of this schema had does. A record that was cut has neither.
     """
 
     def __init__(self, tables: Tables[AvroRows], schemas: AvroSchemas, options: Options, keys: RecordKeys) -> None:
@@ -50,6 +51,7 @@ class AvroRecords:
         self._shape = options.shape
         self._metadata = Metadata(options.prefix)
         self._tracked = tuple({_avro_text(name) for name in (*tables.names, *tables.document_types)})
+        self._untracked: dict[SchemaId, bytes] = {}
 
     def change(self, record: Record, schema: SchemaId, payload: bytes) -> RowChange | str:
         """The change of a tracked row, or the kind of record that is none.
@@ -67,17 +69,21 @@ class AvroRecords:
                 return kind
             raise MalformedRecord(f"the Avro schema {known.name} is {shape}, and input.format is {self._shape}", "op")
         if shape is Shape.DEBEZIUM:
-            return self._envelope(known, payload)
-        return (
-            self._cloud_event(known, payload) if shape is Shape.CLOUDEVENTS else self._flattened(record, known, payload)
-        )
+            return "untracked" if self._is_untracked(schema, payload) else self._envelope(schema, known, payload)
+        if shape is Shape.CLOUDEVENTS:
+            return "untracked" if self._is_untracked(schema, payload) else self._cloud_event(schema, known, payload)
+        return self._flattened(record, known, payload)
 
-    def _names_a_tracked_table(self, payload: bytes) -> bool:
-        return any(name in payload for name in self._tracked)
+    def _is_untracked(self, schema: SchemaId, payload: bytes) -> bool:
+        table = self._untracked.get(schema)
+        return table is not None and table in payload and not any(name in payload for name in self._tracked)
 
-    def _envelope(self, schema: AvroSchema, payload: bytes) -> RowChange | str:
-        if not (self._names_a_tracked_table(payload) or schema.is_minimal):
-            return "untracked"
+    def _untracked_from_now_on(self, schema: SchemaId, source: Source) -> str:
+        if source.table is not None:
+            self._untracked[schema] = _avro_text(source.table)
+        return untracked(source)
+
+    def _envelope(self, id_: SchemaId, schema: AvroSchema, payload: bytes) -> RowChange | str:
         datum = _mapping(schema.read(payload))
         told = _told(datum, _Told)
         if told.op not in KINDS:
@@ -85,18 +91,17 @@ class AvroRecords:
         source = told.source
         reader = None if source is None else self._tables.of_source(source)
         if reader is None or source is None:
-            return untracked(source or Source())
+            return self._untracked_from_now_on(id_, source or Source())
         before, after = _row(datum, "before"), _row(datum, "after")
         if after is None and told.op != "d":
             raise MalformedRecord(f"op {told.op} without `after`", "after")
         return RowChange(told.op or "", before, after, source, reader, schema.encodings, told.transaction, told.ts_ms)
 
-    def _cloud_event(self, schema: AvroSchema, payload: bytes) -> RowChange | str:
-        if not self._names_a_tracked_table(payload):
-            return "untracked"
+    def _cloud_event(self, id_: SchemaId, schema: AvroSchema, payload: bytes) -> RowChange | str:
         datum = _mapping(schema.read(payload))
-        data = datum.get("data")
-        return self.cloud_event(attributes(datum), data, schema)
+        said = attributes(datum)
+        change = self.cloud_event(said, datum.get("data"), schema)
+        return self._untracked_from_now_on(id_, said.source) if change == "untracked" else change
 
     def cloud_event(self, said: Attributes, data: object, schema: AvroSchema | None = None) -> RowChange | str:
         """The change of a CloudEvent: `data` holds the rows, or bytes of Avro with a schema of their own.

@@ -7,6 +7,7 @@ from tests.processes.truth import changes, milestones
 from tests.processes.workers import Deployment
 
 
+@pytest.mark.fault("48", "a callback that fails")
 @pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
 @pytest.mark.parametrize("name", RAISING)
 def test_a_callback_that_raises_is_a_stop_and_nothing_is_lost(

@@ -1,6 +1,7 @@
 """Nothing but poison: a breaker stops the flood, and once the cause is put right, the worker goes on from there."""
 
 import psycopg
+import pytest
 
 from tests.processes.readings import assert_announced, assert_rows
 from tests.processes.truth import Change, changes, milestones
@@ -20,6 +21,7 @@ def _stopped(deployment: Deployment) -> WorkerProcess:
     return worker
 
 
+@pytest.mark.fault("40", "nothing but poison: too many in a row")
 def test_a_stream_that_a_wrong_setting_makes_unreadable_is_a_stop_and_read_once_it_is_put_right(
     deployment: Deployment,
 ) -> None:
@@ -36,6 +38,7 @@ def test_a_stream_that_a_wrong_setting_makes_unreadable_is_a_stop_and_read_once_
     deployment.assert_exactly(milestones(stream))
 
 
+@pytest.mark.fault("40", "too large a share of poison")
 def test_a_share_of_bad_records_that_is_too_large_is_a_stop_and_what_was_stored_before_stays(
     deployment: Deployment,
 ) -> None:
@@ -68,6 +71,7 @@ def _refused(deployment: Deployment, count: int, seconds: float) -> list[Change]
     return stream
 
 
+@pytest.mark.fault("55", "nothing but rows that PostgreSQL refuses")
 def test_rows_that_postgres_refuses_one_after_the_other_are_a_stop_too(deployment: Deployment) -> None:
     deployment.config["processing"]["max_dead_letter_run"] = 60
     stream = _refused(deployment, 300, seconds=0)

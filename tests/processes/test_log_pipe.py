@@ -56,6 +56,7 @@ def _dropped(port: int) -> int:
     return int(float(found[1]))
 
 
+@pytest.mark.fault("47", "its own log cannot be written")
 @pytest.mark.parametrize("broken", [closed_pipe, full_pipe, full_disk], ids=lambda broken: broken.__name__)
 def test_a_worker_whose_log_cannot_be_written_works_and_ends_well(deployment: Deployment, broken: Broken) -> None:
     if broken is full_disk and not Path("/dev/full").exists():
@@ -75,6 +76,7 @@ def test_a_worker_whose_log_cannot_be_written_works_and_ends_well(deployment: De
     deployment.assert_exactly(milestones(stream))
 
 
+@pytest.mark.fault("47", "its own log cannot be written")
 @pytest.mark.parametrize("broken", [closed_pipe, full_pipe], ids=lambda broken: broken.__name__)
 def test_a_worker_that_cannot_say_why_it_stops_does_stop(deployment: Deployment, broken: Broken) -> None:
     deployment.config["input"]["create_topics"] = False
@@ -83,6 +85,7 @@ def test_a_worker_that_cannot_say_why_it_stops_does_stop(deployment: Deployment,
         assert deployment.start(output=output).ended(20) == 1
 
 
+@pytest.mark.fault("47", "its own log cannot be written")
 def test_a_supervised_worker_whose_log_cannot_be_written_works_and_ends_well(deployment: Deployment) -> None:
     stream = changes(500)
     deployment.create(partitions=2)

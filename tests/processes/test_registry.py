@@ -60,7 +60,7 @@ def deployed(deployment: Deployment, registry: RegistryService) -> None:
     deployment.create(partitions=2)
 
 
-@pytest.mark.fault("28", "registry down, cold and warm cache")
+@pytest.mark.fault("28", "registry down, cold cache")
 def test_a_partition_waits_for_a_registry_that_is_away(deployment: Deployment, own_registry: RegistryService) -> None:
     deployed(deployment, own_registry)
     number = registered(own_registry)
@@ -76,6 +76,44 @@ def test_a_partition_waits_for_a_registry_that_is_away(deployment: Deployment, o
     deployment.wait_until_published()
     deployment.drain()
     assert (len(deployment.events()), deployment.dead_letters()) == (240, [])
+
+
+@pytest.mark.fault("28", "registry down, warm cache")
+def test_a_worker_that_knows_the_schema_needs_no_registry(
+    deployment: Deployment, own_registry: RegistryService
+) -> None:
+    deployed(deployment, own_registry)
+    number = registered(own_registry)
+    feed(deployment, 30, number)
+    worker = deployment.start()
+    deployment.wait_until_published()
+    own_registry.terminate()
+    feed(deployment, 60, number)
+    deployment.wait_until_published()
+    deployment.drain()
+    assert "wait for a schema" not in worker.log
+    # The second time the first 30 changes are the same ones.
+    assert (rows(deployment, "A"), deployment.dead_letters()) == (60, [])
+
+
+@pytest.mark.fault("30", "Avro with a wrong magic byte, cut, with bytes behind")
+def test_avro_that_is_damaged_is_a_dead_letter_and_the_rest_goes_on(
+    deployment: Deployment, own_registry: RegistryService
+) -> None:
+    deployed(deployment, own_registry)
+    number = registered(own_registry)
+    good = confluent(number, avro(STATUS_SCHEMA, change("u", {"status": "Draft"}, {"status": "Open"}, lsn=1)))
+    damaged = [b"\x01" + good[1:], good[:3], good[: len(good) // 2], good + b"\x00"]
+    producer = deployment.producer()
+    for value in damaged:
+        producer.produce(deployment.topic, value, b"B-1", IN_AVRO)
+    assert producer.flush(60) == 0
+    feed(deployment, 30, number)
+    deployment.finish()
+    letters = deployment.dead_letters()
+    assert [letter.value for letter in letters] == damaged
+    assert {letter.reason("error.class") for letter in letters} == {"MalformedRecord"}
+    assert (rows(deployment, "A"), rows(deployment, "J")) == (30, 30)
 
 
 @pytest.mark.fault("29", "a schema that comes after its records")

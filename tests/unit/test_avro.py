@@ -82,10 +82,19 @@ def test_a_rename_names_the_other_document_in_avro() -> None:
 
 
 def test_records_of_untracked_tables_are_passed_over_without_being_decoded() -> None:
-    broken = avro(STATUS_SCHEMA, change("u", None, {"status": "x"}, table="tabToDo"))[:-1]
-    assert decode(record(confluent(1, broken))).skipped == {"untracked": 1}
-    whole = confluent(1, avro(STATUS_SCHEMA, change("u", None, {"status": "tabSales Order"}, table="tabToDo")))
-    assert decode(record(whole)).skipped == {"untracked": 1}
+    first = avro(STATUS_SCHEMA, change("u", None, {"status": "tabSales Order"}, table="tabToDo"))
+    damaged_behind_the_table = avro(STATUS_SCHEMA, change("u", None, {"status": "x"}, table="tabToDo"))[:-1]
+    records = record(confluent(1, first)), record(confluent(1, damaged_behind_the_table))
+    assert decode(*records).skipped == {"untracked": 2}
+
+
+def test_a_record_that_was_cut_names_no_table_and_is_a_dead_letter_wherever_it_was_cut() -> None:
+    whole = avro(STATUS_SCHEMA, change("u", {"status": "Open"}, {"status": "Won"}))
+    other = avro(STATUS_SCHEMA, change("u", None, {"status": "x"}, table="tabToDo"))
+    for size in range(len(whole)):
+        found = decode(record(confluent(1, other)), record(confluent(1, whole[:size])))
+        assert [letter.error_class for letter in found.poison] == ["MalformedRecord"], size
+        assert found.skipped == {"untracked": 1}
 
 
 def test_an_update_that_leaves_tracked_columns_alone_is_unchanged() -> None:
