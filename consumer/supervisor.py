@@ -35,6 +35,8 @@ class Supervisor:
 
     def run(self) -> int:
         """Until all have ended; returns the exit code."""
+        # The second signal, too, is passed on first.
+        signal.set_wakeup_fd(-1)
         for sign in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sign, self._on_signal)
         self._workers = [self._start() for _ in range(self._count)]

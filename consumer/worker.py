@@ -117,6 +117,10 @@ class Worker:
                 self._guarded(self._turn)
             self._guarded(self._collect)
 
+    def stop(self) -> None:
+        """The batch in hand is finished, and nothing more is begun."""
+        self.stopping = True
+
     def _guarded(self, step: Callable[[], None]) -> None:
         try:
             step()

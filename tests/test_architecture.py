@@ -19,7 +19,7 @@ LAYERS: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {
         "demo", "insight", "app", "app_audit", "app_replay", "redriving", "diagnosis", "supervisor", "probes",
-        "patience", "tuning", "log_lines", "worker", "metrics", "config", "postgres", "core", "errors",
+        "patience", "tuning", "log_lines", "stopping", "worker", "metrics", "config", "postgres", "core", "errors",
     },
     "demo": {"app", "worker", "config", "metrics", "kafka", "postgres", "formats", "core", "errors", "packaged"},
     "insight": {"postgres", "core", "errors", "packaged"},
@@ -50,6 +50,7 @@ LAYERS: dict[str, set[str]] = {
     "patience": {"errors"},
     "tuning": set(),
     "log_lines": set(),
+    "stopping": set(),
     "tracking": {"ports", "core", "errors"},
     "metrics": {"batch", "core"},
     "notices": {"batch"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,9 +21,9 @@ from consumer.log_lines import guard_output
 from consumer.patience import patiently
 from consumer.postgres.take_over import take_over
 from consumer.probes import Probes
+from consumer.stopping import Stopping
 from consumer.supervisor import Supervisor
 from consumer.tuning import tune
-from consumer.worker import Worker
 
 _CHILD = "MILESTONES_SUPERVISED"
 
@@ -47,13 +46,14 @@ def run(
     guard_output(metrics.LOG_LINES_DROPPED.inc)
     set_up_logging()
     settings = load(config)
+    stopping = Stopping()
     if os.environ.get(_CHILD):
-        _work(settings, until_end=until_end, allow_gap=allow_gap)
+        _work(settings, stopping, until_end=until_end, allow_gap=allow_gap)
         return
     if workers == 1:
         with _probes(settings):
             _apply_trackers(settings)
-            _work(settings, until_end=until_end, allow_gap=allow_gap)
+            _work(settings, stopping, until_end=until_end, allow_gap=allow_gap)
         return
     _apply_trackers(settings)
     raise typer.Exit(_supervise(settings, config, workers, until_end=until_end, allow_gap=allow_gap))
@@ -94,7 +94,7 @@ def _supervise(settings: Settings, config: Path, workers: int, *, until_end: boo
         supervisor.close()
 
 
-def _work(settings: Settings, *, until_end: bool, allow_gap: bool) -> None:
+def _work(settings: Settings, stopping: Stopping, *, until_end: bool, allow_gap: bool) -> None:
     topics = topics_of(settings)
     patiently(lambda: prepare(settings, topics))
     targets = patiently(lambda: until_end_targets(settings, topics)) if until_end else None
@@ -104,7 +104,7 @@ def _work(settings: Settings, *, until_end: bool, allow_gap: bool) -> None:
         _progress(total) as advance,
         worker_for(settings, topics, trackers, allow_gap=allow_gap, targets=targets, progress=advance) as worker,
     ):
-        _stop_on_signals(worker)
+        stopping.orderly = worker.stop
         tune()
         worker.run()
 
@@ -119,18 +119,6 @@ def _progress(total: int) -> Iterator[Callable[[int], None] | None]:
     with Progress(*columns, console=errors) as progress:
         task = progress.add_task("records", total=total)
         yield lambda records: progress.advance(task, records)
-
-
-def _stop_on_signals(worker: Worker) -> None:
-    """The first signal lets the batch in hand finish; the second ends at once."""
-
-    def on_signal(number: int, _: object) -> None:
-        if worker.stopping:
-            os._exit(128 + number)
-        worker.stopping = True
-
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(sign, on_signal)
 
 
 def take_over_command(

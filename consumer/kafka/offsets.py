@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+import time
+from collections import deque
+from collections.abc import Container, Iterable, Sequence
 from queue import SimpleQueue
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from consumer.core.records import Partition
 from consumer.errors import PublishDown
 
 _CALL_TIMEOUT_S = 2.0
 """Longer than any healthy transaction takes: who answers later waits for one that its owner does not end."""
+_COMMIT_TIMEOUT_S = 8.0
 
 
 class GroupOffsets:
@@ -20,6 +23,8 @@ class GroupOffsets:
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
         self._noted: SimpleQueue[list[TopicPartition]] = SimpleQueue()
+        self._sent_s: deque[float] = deque()
+        self._refusal = ""
 
     def committed(self, partitions: Iterable[Partition]) -> dict[Partition, int | None]:
         """The group's committed offsets; None where Kafka has none. Waits for open transactions to end.
@@ -46,11 +51,15 @@ class GroupOffsets:
         self._noted.put(offsets)
 
     def commit_noted(self, mine: Container[Partition]) -> None:
-        """Commits what was noted of the partitions that are `mine`; the rest is another member's by now.
+        """Has what was noted of the partitions that are `mine` committed; the rest is another member's by now.
+
+        Does not wait for the answer: without its coordinator the client may wait for ever. What was sent before is done
+        before anything that is asked of the coordinator later, and before the group is left.
 
         Raises:
-            PublishDown: the group's coordinator refused, or did not answer.
+            PublishDown: what was sent earlier was refused, or not answered in time.
         """
+        self._check_answers()
         places: dict[Partition, TopicPartition] = {}
         while not self._noted.empty():
             places |= {Partition(place.topic, place.partition): place for place in self._noted.get()}
@@ -58,6 +67,23 @@ class GroupOffsets:
         if not offsets:
             return
         try:
-            self._consumer.commit(offsets=offsets, asynchronous=False)
+            self._consumer.commit(offsets=offsets, asynchronous=True)
         except KafkaException as error:
             raise PublishDown(f"the offsets were not committed: {error}") from error
+        self._sent_s.append(time.monotonic())
+
+    def answered(self, error: KafkaError | None, partitions: Sequence[TopicPartition]) -> None:
+        """Takes note of an answer, which the client gives within a poll."""
+        if self._sent_s:
+            self._sent_s.popleft()
+        for wrong in (error, *(partition.error for partition in partitions)):
+            if wrong is not None:
+                self._refusal = self._refusal or wrong.str()
+
+    def _check_answers(self) -> None:
+        reason, self._refusal = self._refusal, ""
+        if not reason and self._sent_s and time.monotonic() - self._sent_s[0] > _COMMIT_TIMEOUT_S:
+            reason = "the group's coordinator does not answer"
+        if reason:
+            self._sent_s.clear()
+            raise PublishDown(f"the offsets were not committed: {reason}")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
@@ -16,6 +14,7 @@ from consumer.core.milestones import Event
 from consumer.core.records import Batch
 from consumer.errors import Fatal, PublishDown
 from consumer.faults import fault_point
+from consumer.kafka.detached import detached
 from consumer.kafka.settings import made, producer_settings
 
 if TYPE_CHECKING:
@@ -203,7 +202,7 @@ class Publisher:
         def send(left_s: float) -> None:
             producer.send_offsets_to_transaction(offsets, group, left_s)
 
-        sending = _detached(lambda: self._repeat(send))
+        sending = detached(lambda: self._repeat(send), "send-offsets")
         try:
             sending.result(_OFFSETS_TIMEOUT_S)
         except FutureTimeoutError as error:
@@ -259,19 +258,3 @@ class Publisher:
     def close(self) -> None:
         """Everything was committed or aborted before: nothing is left to send."""
         self._discard()
-
-
-def _detached(call: Callable[[], None]) -> Future[None]:
-    """Runs a call in a thread that nobody has to wait for, not even the end of the process."""
-    outcome: Future[None] = Future()
-
-    def run() -> None:
-        try:
-            call()
-        except Exception as error:  # noqa: BLE001 - whoever waits raises it
-            outcome.set_exception(error)
-        else:
-            outcome.set_result(None)
-
-    threading.Thread(target=run, daemon=True, name="send-offsets").start()
-    return outcome

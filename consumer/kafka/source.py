@@ -19,7 +19,7 @@ from consumer.kafka.holding import Holding, keys_of
 from consumer.kafka.offsets import GroupOffsets
 from consumer.kafka.reading import Reading
 from consumer.kafka.settings import input_settings, made
-from consumer.kafka.subscription import subscribe
+from consumer.kafka.subscription import leave, subscribe
 
 _CHUNK = 2_000
 _QUIET_S = 0.5
@@ -43,7 +43,8 @@ class Source:
         self.before_revoke: Callable[[], None] = _nothing
         self._last_record_s = 0.0
         kept = self._troubles.kept
-        self._consumer = made(Consumer, {**input_settings(kafka, inputs), "error_cb": kept(self._on_error)})
+        callbacks = {"error_cb": kept(self._on_error), "on_commit": kept(self._on_commit)}
+        self._consumer = made(Consumer, {**input_settings(kafka, inputs), **callbacks})
         self._offsets = GroupOffsets(self._consumer)
         self._holding = Holding(self._consumer)
         subscribe(self._consumer, inputs, (kept(self._on_assign), kept(self._on_revoke), kept(self._on_lost)))
@@ -100,6 +101,9 @@ class Source:
     def _on_error(self, error: KafkaError) -> None:
         self._troubles.notice(error)
 
+    def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        self._offsets.answered(error, partitions)
+
     def _forget(self, keys: set[Partition]) -> None:
         self._holding.forget(keys)
         for key in keys:
@@ -136,10 +140,10 @@ class Source:
         self._offsets.note(offsets)
 
     def commit_published(self) -> None:
-        """Commits what was noted.
+        """Has what was noted committed.
 
         Raises:
-            PublishDown: nothing of it was committed.
+            PublishDown: what was noted earlier was not committed.
         """
         self._offsets.commit_noted(self._reading)
 
@@ -285,7 +289,7 @@ class Source:
 
     def close(self) -> None:
         """Leaves the group."""
-        self._consumer.close()
+        leave(self._consumer)
 
 
 def _nothing() -> None:

@@ -1,13 +1,21 @@
-"""Subscribing to the input topics, by name or by pattern."""
+"""Joining the group for the input topics, by name or by pattern, and leaving it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import TimeoutError as FutureTimeoutError
 
+import structlog
 from confluent_kafka import Consumer, KafkaException
 
 from consumer.core.inputs import Inputs
 from consumer.errors import ConfigError
+from consumer.kafka.detached import detached
+
+log = structlog.get_logger(__name__)
+
+_LEAVE_S = 8.0
+"""Within a grace time of 30 s, behind a publish that runs into its time-out."""
 
 Calls = tuple[Callable[..., None], Callable[..., None], Callable[..., None]]
 
@@ -27,3 +35,14 @@ def subscribe(consumer: Consumer, inputs: Inputs, calls: Calls) -> None:
         raise ConfigError(
             f"input.pattern: Kafka's client takes {inputs.pattern!r} for no POSIX extended regular expression"
         ) from error
+
+
+def leave(consumer: Consumer) -> None:
+    """Closes a consumer, which leaves its group. Without brokers that may never return."""
+    closing = detached(consumer.close, "close")
+    try:
+        closing.result(_LEAVE_S)
+    except FutureTimeoutError:
+        log.warning("the group could not be left in time, it goes on after the session time-out", waited_s=_LEAVE_S)
+    except (KafkaException, RuntimeError) as error:
+        log.warning("the group could not be left, it goes on after the session time-out", reason=str(error))
