@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,17 +17,38 @@ from prometheus_client import CollectorRegistry, multiprocess
 log = structlog.get_logger(__name__)
 
 _RESTART_PAUSE_S = 1.0
+_SUPERVISED = "MILESTONES_SUPERVISED"
+"""Names the descriptor that a worker reads from: nobody writes there, and it ends with the supervisor."""
+
+
+def is_supervised() -> bool:
+    """Whether this process was started by a supervisor."""
+    return _SUPERVISED in os.environ
+
+
+def when_abandoned(deed: Callable[[], None]) -> None:
+    """Does something, in a thread of its own, once the supervisor of this process is gone, however it ended."""
+    descriptor = int(os.environ[_SUPERVISED])
+
+    def wait() -> None:
+        os.read(descriptor, 1)
+        log.warning("the supervisor is gone, this worker drains")
+        deed()
+
+    threading.Thread(target=wait, daemon=True, name="supervised").start()
 
 
 class Supervisor:
     """Runs `count` copies of a command.
 
     A worker that was killed is started again. One that ends with an error of its own (exit 1 or 2) asks for a person:
-    the others drain and the supervisor ends with that code.
+    the others drain and the supervisor ends with that code. If the supervisor itself is killed, all drain.
     """
 
     def __init__(self, command: Sequence[str], count: int) -> None:
         self._command, self._count = command, count
+        # Held open by this process alone: its workers see the end of it, even if this one is killed.
+        self._watched, self._alive = os.pipe()
         self._folder = TemporaryDirectory(prefix="milestones-metrics-")
         self._workers: list[subprocess.Popen[bytes]] = []
         self._stopping = False
@@ -48,9 +70,11 @@ class Supervisor:
         return code
 
     def _start(self) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": self._folder.name}
+        own = {"PROMETHEUS_MULTIPROC_DIR": self._folder.name, _SUPERVISED: str(self._watched)}
         # In a session of its own: Ctrl-C reaches a worker once, from here, and it drains.
-        return subprocess.Popen(self._command, env=environment, start_new_session=True)
+        return subprocess.Popen(
+            self._command, env={**os.environ, **own}, start_new_session=True, pass_fds=(self._watched,)
+        )
 
     def _look_after(self, worker: subprocess.Popen[bytes]) -> int:
         code = worker.poll()
@@ -78,5 +102,7 @@ class Supervisor:
 
     def close(self) -> None:
         """Removes what the workers wrote for /metrics."""
+        for descriptor in (self._watched, self._alive):
+            os.close(descriptor)
         if Path(self._folder.name).exists():
             self._folder.cleanup()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,10 +21,8 @@ from consumer.patience import patiently
 from consumer.postgres.take_over import take_over
 from consumer.probes import Probes
 from consumer.stopping import Stopping
-from consumer.supervisor import Supervisor
+from consumer.supervisor import Supervisor, is_supervised, when_abandoned
 from consumer.tuning import tune
-
-_CHILD = "MILESTONES_SUPERVISED"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,7 +44,8 @@ def run(
     set_up_logging()
     settings = load(config)
     stopping = Stopping()
-    if os.environ.get(_CHILD):
+    if is_supervised():
+        when_abandoned(stopping.ask)
         _work(settings, stopping, until_end=until_end, allow_gap=allow_gap)
         return
     if workers == 1:
@@ -81,7 +79,6 @@ def _supervise(settings: Settings, config: Path, workers: int, *, until_end: boo
     topics = topics_of(settings)
     patiently(lambda: prepare(settings, topics))
     flags = [flag for flag, wanted in (("--until-end", until_end), ("--allow-gap", allow_gap)) if wanted]
-    os.environ[_CHILD] = "1"
     supervisor = Supervisor([sys.executable, "-m", "consumer", "run", "--config", str(config), *flags], workers)
     probes = None
     try:

@@ -3,6 +3,8 @@
 import os
 import signal
 
+import psutil
+
 from tests.processes.truth import changes, milestones
 from tests.processes.workers import Deployment
 
@@ -47,4 +49,22 @@ def test_a_supervised_worker_that_is_killed_is_started_again(deployment: Deploym
     deployment.feed(stream[1_000:])
     deployment.wait_until_published()
     deployment.drain()
+    deployment.assert_exactly(milestones(stream))
+
+
+def test_the_workers_of_a_supervisor_that_is_killed_drain_and_end(deployment: Deployment) -> None:
+    stream = changes(2_000)
+    deployment.create(partitions=4)
+    deployment.feed(stream)
+    supervisor = deployment.start("--workers", "2")
+    deployment.wait(lambda: sum(deployment.stored().values()) > 200, "some are stored")
+    workers = [psutil.Process(pid) for pid in supervisor.children()]
+    assert len(workers) == 2
+    supervisor.kill()
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert not alive, supervisor.log[-4_000:]
+    assert supervisor.log.count("the supervisor is gone, this worker drains") == 2
+    # They left the group, instead of being missed after a while.
+    assert deployment.members() == []
+    deployment.finish()
     deployment.assert_exactly(milestones(stream))
