@@ -96,6 +96,7 @@ class MetricsSection(Section):
     enabled: bool = Field(True, description="Serve /metrics, /livez and /readyz.")
     host: str = Field("127.0.0.1", description="Address to listen on; loopback unless you say otherwise.")
     port: int = Field(9464, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    stuck_after_ms: int = Field(60_000, ge=1, description="After that /livez names a partition that stands still.")
 
 
 class ColumnSection(Section):

@@ -58,6 +58,12 @@ LAG = Gauge(
     ["topic", "partition"],
     multiprocess_mode="mostrecent",
 )
+STUCK = Gauge(
+    "milestones_partition_stuck_seconds",
+    "Time since `published` moved, while something is behind it; 0 at the end of the partition.",
+    ["topic", "partition"],
+    multiprocess_mode="mostrecent",
+)
 NEWEST_RECORD_AGE = Gauge(
     "milestones_newest_record_age_seconds",
     "Age of the newest record when its batch was published.",
@@ -114,11 +120,18 @@ def observe_lag(confirmed: Mapping[Partition, int], ends: Mapping[Partition, int
             LAG.labels(*key).set(max(ends[key] - offset, 0))
 
 
+def observe_stuck(seconds: Mapping[Partition, float]) -> None:
+    """For how long each partition of this worker has stood still."""
+    for key, stuck_s in seconds.items():
+        STUCK.labels(*key).set(stuck_s)
+
+
 def forget(partitions: Iterable[Partition]) -> None:
     """Stops reporting partitions that another worker has now. Several processes' newest report wins by itself."""
-    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-        return
+    several = "PROMETHEUS_MULTIPROC_DIR" in os.environ
     for topic, number in partitions:
-        for gauge in (STORED_OFFSET, PUBLISHED_OFFSET, LAG, NEWEST_RECORD_AGE):
+        # Whoever has it now may be on another machine: here it is not stuck for ever.
+        STUCK.labels(topic, number).set(0)
+        for gauge in () if several else (STORED_OFFSET, PUBLISHED_OFFSET, LAG, NEWEST_RECORD_AGE, STUCK):
             with suppress(KeyError):
                 gauge.remove(topic, str(number))

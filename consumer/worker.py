@@ -18,6 +18,7 @@ from consumer import metrics
 from consumer.assignment import Assignment
 from consumer.batch import Read, Topics, Verdicts, publish_batch, read_batch, read_whole, store_batch
 from consumer.core.breaker import Breaker, DeadLetterLimits
+from consumer.core.movement import Movement
 from consumer.core.records import Batch, DeadLetter, Partition, Span
 from consumer.errors import Fatal, PublishDown, Refused, RefusedByDatabase, StoreDown, Transient
 from consumer.faults import fault_point
@@ -95,7 +96,7 @@ class Worker:
         self._storing: Future[None] | None = None
         self._publishing: Future[None] | None = None
         self._observed: set[Partition] = set()
-        self._notices = Notices()
+        self._notices, self._movement = Notices(), Movement()
         self._breaker = Breaker(limits.dead_letters)
         self._split_until_s = 0.0
         self._failures = self._fencings = 0
@@ -271,10 +272,11 @@ class Worker:
     def _observe(self, now: float) -> None:
         if now >= self._observe_at_s:
             self._observe_at_s = now + _POSITIONS_S
-            confirmed = self._source.confirmed
-            metrics.observe_lag(confirmed, self._source.ends())
-            metrics.forget(self._observed - confirmed.keys())
-            self._observed = set(confirmed)
+            assigned, confirmed, ends = self._source.assigned, self._source.confirmed, self._source.ends()
+            metrics.observe_lag(confirmed, ends)
+            metrics.observe_stuck(self._movement.stuck_s(assigned, confirmed, ends, now))
+            metrics.forget(self._observed - assigned)
+            self._observed = assigned
             metrics.READY.set(1 if self._source.is_member and not self._source.waiting else 0)
 
     def _done(self) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, CollectorRegistry
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from consumer import metrics
@@ -64,11 +64,12 @@ def _apply_trackers(settings: Settings) -> None:
 
 
 @contextmanager
-def _probes(settings: Settings) -> Iterator[None]:
-    if not settings.metrics.enabled:
+def _probes(settings: Settings, registry: CollectorRegistry = REGISTRY) -> Iterator[None]:
+    said = settings.metrics
+    if not said.enabled:
         yield
         return
-    probes = Probes(settings.metrics.host, settings.metrics.port, REGISTRY)
+    probes = Probes(said.host, said.port, registry, said.stuck_after_ms / 1000)
     try:
         yield
     finally:
@@ -80,14 +81,10 @@ def _supervise(settings: Settings, config: Path, workers: int, *, until_end: boo
     patiently(lambda: prepare(settings, topics))
     flags = [flag for flag, wanted in (("--until-end", until_end), ("--allow-gap", allow_gap)) if wanted]
     supervisor = Supervisor([sys.executable, "-m", "consumer", "run", "--config", str(config), *flags], workers)
-    probes = None
     try:
-        if settings.metrics.enabled:
-            probes = Probes(settings.metrics.host, settings.metrics.port, supervisor.registry)
-        return supervisor.run()
+        with _probes(settings, supervisor.registry):
+            return supervisor.run()
     finally:
-        if probes is not None:
-            probes.close()
         supervisor.close()
 
 

@@ -15,6 +15,7 @@ from consumer.probes import Probes
 
 LOOP = "milestones_worker_last_loop_timestamp_seconds"
 READY = "milestones_worker_ready"
+STUCK = "milestones_partition_stuck_seconds"
 
 
 class Machine:
@@ -24,6 +25,7 @@ class Machine:
         self.registry = CollectorRegistry()
         self.loop = Gauge(LOOP, "When a worker last went round its loop.", registry=self.registry)
         self.ready = Gauge(READY, "1 while a worker can store and publish.", registry=self.registry)
+        self.stuck = Gauge(STUCK, "Time since `published` moved.", ["topic", "partition"], registry=self.registry)
         self.probes = Probes("127.0.0.1", 0, self.registry)
 
     def get(self, path: str) -> tuple[int, str]:
@@ -64,6 +66,19 @@ def test_a_worker_is_ready_while_it_says_so(machine: Machine) -> None:
     assert machine.get("/readyz") == (200, "ok\n")
     machine.ready.set(0)
     assert machine.get("/readyz") == (503, "not ok\n")
+
+
+def test_a_partition_that_stands_still_is_named_and_its_worker_stays_alive_and_ready(machine: Machine) -> None:
+    machine.loop.set(time.time())
+    machine.ready.set(1)
+    for number, seconds in (("10", 75.4), ("9", 61), ("2", 59), ("3", 0)):
+        machine.stuck.labels("erp.changes", number).set(seconds)
+    told = "nothing was published for {} s, though more is there"
+    lines = ["ok", f"erp.changes-9: {told.format(61)}", f"erp.changes-10: {told.format(75)}", ""]
+    assert machine.get("/livez") == (200, "\n".join(lines))
+    assert machine.get("/readyz") == (200, "ok\n")
+    machine.loop.set(time.time() - 3_600)
+    assert machine.get("/livez") == (503, "\n".join(["not ok", *lines[1:]]))
 
 
 def test_another_path_is_answered_with_those_that_there_are(machine: Machine) -> None:
