@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
@@ -10,7 +10,7 @@ import msgspec
 
 from consumer.core.audit import Difference, Kind, Report, Span
 from consumer.core.positions import LogEnds
-from consumer.core.records import LastRecord, Partition, Record, headers_of, offset_of, partition_of
+from consumer.core.records import Chunk, LastRecord, Partition, Record, headers_of, offset_of
 
 REPLAYED, REPAIRED = "replayed", "repaired"
 """Headers of what was announced again, and of what was announced late."""
@@ -25,7 +25,7 @@ _NEAR_US = 60_000_000
 class Log(Protocol):
     """Kafka."""
 
-    def chunks(self, ends: Mapping[Partition, LogEnds]) -> Iterator[Sequence[Record]]: ...
+    def chunks(self, ends: Mapping[Partition, LogEnds]) -> Iterator[Chunk]: ...
 
 
 class Sequences(Protocol):
@@ -71,6 +71,13 @@ class _Event(msgspec.Struct):
     origin: _Origin
 
 
+class _Told(NamedTuple):
+    place: str
+    record: Record
+    event: _Event
+    document: tuple[str, ...]
+
+
 class Announcements:
     """Reads the output topic into a book."""
 
@@ -87,29 +94,32 @@ class Announcements:
         """
         told_from_us = 0
         low = {key for key, end in self._scope.output.items() if end.low > 0}
-        for records in self._log.chunks(self._scope.output):
-            self._note([record for record in records if not _has_header(record, REPLAYED)])
-            for record in records if low else ():
-                if partition_of(record) in low:
-                    low.discard(partition_of(record))
-                    told_from_us = max(told_from_us, record.timestamp()[1] * 1_000 + _NEAR_US)
-            progress(len(records))
+        for chunk in self._log.chunks(self._scope.output):
+            self._note(chunk)
+            for key in low & chunk.keys():
+                told_from_us = max(told_from_us, chunk[key][0].timestamp()[1] * 1_000 + _NEAR_US)
+            low -= chunk.keys()
+            progress(sum(map(len, chunk.values())))
         return told_from_us
 
-    def _note(self, records: Sequence[Record]) -> None:
-        events = [(record, event) for record in records if (event := self._event(record)) is not None]
-        self._report.announced += len(events)
-        last = self._book.last_offsets(_document(event) for _, event in events)
-        for record, event in events:
-            document, offset = _document(event), event.origin.offset
-            behind = last.get(document, -1)
+    def _note(self, chunk: Chunk) -> None:
+        told = [
+            _Told(f"{key.topic}/{key.partition}/{offset_of(record)}", record, event, _document(event))
+            for key, records in chunk.items()
+            for record in records
+            if not _has_header(record, REPLAYED) and (event := self._event(record)) is not None
+        ]
+        self._report.announced += len(told)
+        last = self._book.last_offsets(one.document for one in told)
+        for place, record, event, document in told:
+            offset, behind = event.origin.offset, last.get(document, -1)
             if offset >= behind:
                 last[document] = offset
             elif self._scope.exactly_once and not _has_header(record, REPAIRED):
                 about, detail = f"{event.reference_type} {event.reference_name}", f"behind that of offset {behind}"
-                self._report.add(Difference(Kind.OUT_OF_ORDER, _place(record), about, detail, event.id), SHOWN)
+                self._report.add(Difference(Kind.OUT_OF_ORDER, place, about, detail, event.id), SHOWN)
         self._book.note_offsets(last)
-        self._book.announce((event.id, _place(record), digest_of(record.value())) for record, event in events)
+        self._book.announce((one.event.id, one.place, digest_of(one.record.value())) for one in told)
 
     def _event(self, record: Record) -> _Event | None:
         """An announcement of what is audited; None for all others."""
@@ -130,10 +140,6 @@ def _document(event: _Event) -> tuple[str, ...]:
     """Announcements of one document from one partition come in order of its offsets."""
     origin = event.origin
     return (event.reference_type, event.reference_name, origin.topic_id, str(origin.partition))
-
-
-def _place(record: Record) -> str:
-    return "{}/{}/{}".format(*partition_of(record), offset_of(record))
 
 
 def _has_header(record: Record, wanted: str) -> bool:

@@ -90,7 +90,7 @@ def _audited(settings: Settings, wanted: Wanted, progress: Progress, book: Book)
         spans = _spans(positions, committed, topics, (wanted, ruling))
         scope = Scope(spans, _proofs(positions, spans), _output(settings, topics), _is_exactly_once(settings))
         progress.begin(scope.records)
-        recomputation = Recomputation(ruling, book, spans)
+        recomputation = Recomputation(ruling, book, spans, tables)
         report = Audit(scope, (Log(settings.kafka), tables), book, recomputation, progress.advance).run()
     report.untold.update(f"{key.topic}-{key.partition} was deleted, or made again: not audited" for key in gone)
     return report

@@ -47,7 +47,7 @@ def replay(settings: Settings, selection: Selection, progress: Progress, *, exec
     progress.begin(sum(span.end - span.first for span in spans.values()))
     with replayed_tables(settings.dsn) as replayed, Book() as book, registry_of(settings) as registry:
         ruling = Ruling(starts, rules, decoders(settings, registry))
-        sources = Log(settings.kafka), Recomputation(ruling, book, spans), book
+        sources = Log(settings.kafka), Recomputation(ruling, book, spans, replayed), book
         workers_run = (lambda: topics.members(settings.group) > 0) if execute else None
         return evaluate_again(spans, sources, replayed, selection, (progress.advance, workers_run))
 

@@ -15,13 +15,13 @@ from consumer.announcements import SHOWN, Announcements, Log, Scope, Sequences, 
 from consumer.core.audit import Announced, Difference, Expected, Kind, Repair, Report, Span, is_certain, unlike
 from consumer.core.milestones import Milestone, announcement
 from consumer.core.positions import LogEnds
-from consumer.core.records import Record, fingerprint, offset_of, partition_of
-from consumer.recomputing import Recomputation, Verdicts, verdicts_among
+from consumer.core.records import Chunk, fingerprint, offset_of, place_of
+from consumer.recomputing import Recomputation
 
 _OF_A_STATE = "rests on a state that the audited records do not tell"
 
 
-class Tables(Verdicts, Protocol):
+class Tables(Protocol):
     """PostgreSQL at one moment."""
 
     def milestones(self, topic_ids: Sequence[str]) -> Iterator[Milestone]: ...
@@ -82,19 +82,23 @@ class Audit:
 
     def _read_input(self) -> None:
         ends = {key: LogEnds(span.first, span.end) for key, span in self._scope.spans.items()}
-        for records in self._log.chunks(ends):
-            self._report.records += len(records)
-            for letter in self._recomputation.take(records, verdicts_among(records, self._scope.spans, self._tables)):
+        for chunk in self._log.chunks(ends):
+            for letter in self._recomputation.take(chunk):
                 place = f"{letter.topic}/{letter.origin.partition}/{letter.origin.offset}"
                 self._differs(Kind.DEAD_LETTER_MISSING, place, letter.error_class, letter.message)
-            self._check_proofs(records)
-            self._progress(len(records))
+            self._check_proofs(chunk)
+            count = sum(map(len, chunk.values()))
+            self._report.records += count
+            self._progress(count)
 
-    def _check_proofs(self, records: Sequence[Record]) -> None:
-        for record in records:
-            proof = self._scope.proofs.get(partition_of(record))
-            if proof is not None and proof.offset == offset_of(record) and fingerprint(record) != proof:
-                place = "{}/{}/{}".format(*partition_of(record), proof.offset)
+    def _check_proofs(self, chunk: Chunk) -> None:
+        for key, records in chunk.items():
+            proof = self._scope.proofs.get(key)
+            if proof is None or offset_of(records[-1]) < proof.offset:
+                continue
+            record = records[place_of(records, proof.offset)]
+            if offset_of(record) == proof.offset and fingerprint(record) != proof:
+                place = f"{key.topic}/{key.partition}/{proof.offset}"
                 self._differs(Kind.WATERMARK, place, "the last record", "the log holds another one than was stored")
 
     def _compare(self) -> None:

@@ -11,11 +11,13 @@ from consumer.core.evaluation import Alias, AliasKey, Context, Evaluation, alias
 from consumer.core.events import Decoded
 from consumer.core.matching import Candidate, StateKey, match, state_keys
 from consumer.core.milestones import Milestone
-from consumer.core.records import Batch, DeadLetter, Partition, Record, offset_of, partition_of
+from consumer.core.records import Batch, Chunk, DeadLetter, Partition, Record, offset_of, place_of
 from consumer.core.records import Span as BatchSpan
 from consumer.core.states import DocumentState
 from consumer.core.trackers import Rules
 from consumer.errors import Fatal
+
+_OFFSETS_AT_ONCE = 20_000
 
 
 class Decoder(Protocol):
@@ -73,15 +75,13 @@ class Ruling:
         starts = self._starts.get((topic_id, partition), [])
         return next((start.revision for start in reversed(starts) if start.first_offset <= offset), None)
 
-    def split(self, span: Span, records: Sequence[Record]) -> Iterable[tuple[str, list[Record]]]:
+    def split(self, span: Span, records: Sequence[Record]) -> Iterable[tuple[str, Sequence[Record]]]:
         """A partition's records in their order, by the revision that was in force for them."""
         starts = self._starts.get((span.topic_id, span.partition), [])
-        for at, start in enumerate(starts):
-            end = starts[at + 1].first_offset if at + 1 < len(starts) else None
-            first = 0 if at == 0 else start.first_offset
-            some = [r for r in records if offset_of(r) >= first and (end is None or offset_of(r) < end)]
-            if some:
-                yield start.revision, some
+        places = [place_of(records, start.first_offset) for start in starts[1:]]
+        for start, first, end in zip(starts, [0, *places], [*places, len(records)], strict=False):
+            if first < end:
+                yield start.revision, records[first:end]
 
     def in_force(self, revision: str) -> tuple[Rules, Decoder]:
         """The rules of a revision, and a decoder made for them."""
@@ -93,31 +93,25 @@ class Ruling:
 
 
 class Recomputation:
-    """Evaluates records in order, and remembers what they give."""
+    """Evaluates records in order, and remembers what they give. Dead letters are left out: what was decided stays."""
 
-    def __init__(self, ruling: Ruling, memory: Memory, spans: Mapping[Partition, Span]) -> None:
+    def __init__(self, ruling: Ruling, memory: Memory, spans: Mapping[Partition, Span], verdicts: Verdicts) -> None:
         self.ruling, self._memory, self._spans = ruling, memory, spans
+        self._verdicts = {key: _Ahead(span, verdicts) for key, span in spans.items()}
 
-    def take(self, records: Sequence[Record], verdicts: Mapping[Partition, Set[int]]) -> list[DeadLetter]:
-        """Evaluates records, those of one partition in order of their offsets.
-
-        Args:
-            verdicts: the offsets that are dead letters already: what was decided stays decided.
+    def take(self, chunk: Chunk) -> list[DeadLetter]:
+        """Evaluates records.
 
         Returns:
-            Those that must be dead letters, and are not among `verdicts`.
+            Those that must be dead letters, and are not.
 
         Raises:
             Fatal: the schema registry does not answer.
         """
-        by_partition: defaultdict[Partition, list[Record]] = defaultdict(list)
-        for record in records:
-            key = partition_of(record)
-            if offset_of(record) not in verdicts.get(key, ()):
-                by_partition[key].append(record)
         poison: list[DeadLetter] = []
-        for key, some in by_partition.items():
-            for revision, alike in self.ruling.split(self._spans[key], some):
+        for key, records in chunk.items():
+            undecided = self._verdicts[key].undecided(records)
+            for revision, alike in self.ruling.split(self._spans[key], undecided):
                 poison += self._evaluate(key, revision, alike)
         return poison
 
@@ -149,14 +143,18 @@ class Recomputation:
             recorded |= again
 
 
-def verdicts_among(
-    records: Sequence[Record], spans: Mapping[Partition, Span], verdicts: Verdicts
-) -> dict[Partition, Set[int]]:
-    """The offsets among these records that are dead letters."""
-    offsets: defaultdict[Partition, list[int]] = defaultdict(list)
-    for record in records:
-        offsets[partition_of(record)].append(offset_of(record))
-    return {
-        key: verdicts.dead_letters(spans[key].topic_id, key.partition, some[0], some[-1])
-        for key, some in offsets.items()
-    }
+class _Ahead:
+    """The dead letters of one partition, asked for a stretch ahead of the records."""
+
+    def __init__(self, span: Span, verdicts: Verdicts) -> None:
+        self._span, self._verdicts = span, verdicts
+        self._known: Set[int] = frozenset()
+        self._known_to = span.first - 1
+
+    def undecided(self, records: Sequence[Record]) -> Sequence[Record]:
+        """The records that are no dead letters."""
+        first, last = offset_of(records[0]), offset_of(records[-1])
+        if last > self._known_to:
+            self._known_to = max(last, first + _OFFSETS_AT_ONCE)
+            self._known = self._verdicts.dead_letters(self._span.topic_id, self._span.partition, first, self._known_to)
+        return [r for r in records if offset_of(r) not in self._known] if self._known else records

@@ -17,12 +17,12 @@ from consumer.core.positions import LogEnds
 from consumer.core.records import Batch, Partition
 from consumer.core.replay import Replayed, Selection
 from consumer.errors import Fatal
-from consumer.recomputing import Recomputation, Verdicts, verdicts_among
+from consumer.recomputing import Recomputation
 
 _CHUNK = 500
 
 
-class Tables(Verdicts, Protocol):
+class Tables(Protocol):
     """PostgreSQL."""
 
     def present(self, ids: Sequence[str]) -> set[str]: ...
@@ -68,10 +68,11 @@ def evaluate_again(
     log, recomputation, book = sources
     advance, workers_run = steps
     report = Replayed()
-    for records in log.chunks({key: LogEnds(span.first, span.end) for key, span in spans.items()}):
-        recomputation.take(records, verdicts_among(records, spans, tables))
-        report.records += len(records)
-        advance(len(records))
+    for some in log.chunks({key: LogEnds(span.first, span.end) for key, span in spans.items()}):
+        recomputation.take(some)
+        count = sum(map(len, some.values()))
+        report.records += count
+        advance(count)
     names = {(span.topic_id, span.partition): span.topic for span in spans.values()}
     chosen = (
         one.milestone

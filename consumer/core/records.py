@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, cast
 
 import msgspec
 
@@ -99,6 +100,10 @@ class Span(msgspec.Struct, frozen=True):
         return range(self.published, min(self.stored, self.next_offset))
 
 
+Chunk: TypeAlias = "Mapping[Partition, Sequence[Record]]"
+"""Some records by their partitions, each partition's in order of their offsets."""
+
+
 class Batch(msgspec.Struct, frozen=True):
     """Records in the order they were consumed, and the span of each partition they are from.
 
@@ -181,6 +186,11 @@ def partition_of(record: Record) -> Partition:
 def offset_of(record: Record) -> int:
     """The offset a record was read at."""
     return record.offset() or 0
+
+
+def place_of(records: Sequence[Record], offset: int) -> int:
+    """How many of a partition's records, in order of their offsets, stand before an offset."""
+    return bisect_left(records, offset, key=offset_of)
 
 
 def next_offset_of(record: Record) -> int:

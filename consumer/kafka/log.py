@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from consumer.core.positions import LogEnds
-from consumer.core.records import Partition, next_offset_of, offset_of, partition_of
+from consumer.core.records import Partition, next_offset_of, partition_of, place_of
 from consumer.errors import Fatal, PublishDown
 from consumer.kafka.settings import consumer_settings, made
 
@@ -22,8 +23,8 @@ class Log:
     def __init__(self, kafka: Mapping[str, object]) -> None:
         self._settings = {**consumer_settings(kafka), "client.id": "milestones-audit"}
 
-    def chunks(self, ends: Mapping[Partition, LogEnds]) -> Iterator[list[Message]]:
-        """The records between these offsets, each partition's in order.
+    def chunks(self, ends: Mapping[Partition, LogEnds]) -> Iterator[dict[Partition, list[Message]]]:
+        """The records between these offsets, some at a time: by partition, each partition's in order.
 
         Raises:
             PublishDown: no broker answers.
@@ -39,17 +40,18 @@ class Log:
 def records_between(consumer: Consumer, ends: Mapping[Partition, LogEnds]) -> Iterator[Message]:
     """The records between these offsets, one by one; raises as `Log.chunks`."""
     for chunk in chunks_between(consumer, ends):
-        yield from chunk
+        for records in chunk.values():
+            yield from records
 
 
-def chunks_between(consumer: Consumer, ends: Mapping[Partition, LogEnds]) -> Iterator[list[Message]]:
+def chunks_between(consumer: Consumer, ends: Mapping[Partition, LogEnds]) -> Iterator[dict[Partition, list[Message]]]:
     """The records between these offsets; raises as `Log.chunks`."""
     unread = {key: end.high for key, end in ends.items() if end.high > end.low}
     consumer.assign([TopicPartition(key.topic, key.partition, ends[key].low) for key in unread])
     silent_since_s = time.monotonic()
     while unread:
         messages = consumer.consume(_CHUNK, 0.2)
-        found = [message for message in messages if _is_record(message, unread)]
+        found = _records(messages, unread)
         if found:
             yield found
         if messages:
@@ -58,18 +60,36 @@ def chunks_between(consumer: Consumer, ends: Mapping[Partition, LogEnds]) -> Ite
             raise PublishDown("no broker answers; check kafka.bootstrap.servers and that the cluster is up")
 
 
-def _is_record(message: Message, unread: dict[Partition, int]) -> bool:
-    """Whether it is a record below its partition's end; a partition whose end is reached is read."""
+def _records(messages: Iterable[Message], unread: dict[Partition, int]) -> dict[Partition, list[Message]]:
+    """The records below their partitions' ends; a partition whose end is reached is read."""
+    records: defaultdict[tuple[str | None, int | None], list[Message]] = defaultdict(list)
+    others: list[Message] = []
+    for message in messages:
+        if message.error() is None:
+            records[message.topic(), message.partition()].append(message)
+        else:
+            others.append(message)
+    found = {key: below for some in records.values() if (below := _below(key := partition_of(some[0]), some, unread))}
+    for message in others:
+        _take_note(message, unread)
+    return found
+
+
+def _below(key: Partition, records: list[Message], unread: dict[Partition, int]) -> list[Message]:
+    end = unread.get(key, 0)
+    if next_offset_of(records[-1]) < end:
+        return records
+    unread.pop(key, None)
+    return records[: place_of(records, end)]
+
+
+def _take_note(message: Message, unread: dict[Partition, int]) -> None:
     key, error = partition_of(message), message.error()
     if error is None:
-        end = unread.get(key, 0)
-        if next_offset_of(message) >= end:
-            unread.pop(key, None)
-        return offset_of(message) < end
-    if error.code() == KafkaError._PARTITION_EOF:
-        unread.pop(key, None)
-        return False
-    raise _unreadable(error, key)
+        return
+    if error.code() != KafkaError._PARTITION_EOF:
+        raise _unreadable(error, key)
+    unread.pop(key, None)
 
 
 def _unreadable(error: KafkaError, key: Partition) -> Fatal | PublishDown:
