@@ -13,7 +13,13 @@ from consumer.core.records import Partition, next_offset_of, partition_of, place
 from consumer.errors import Fatal, PublishDown
 from consumer.kafka.settings import consumer_settings, made
 
-_CHUNK = 5_000
+_CHUNK = 1_000
+_READ_AHEAD: Mapping[str, object] = {
+    "queued.max.messages.kbytes": 16_384,
+    "fetch.message.max.bytes": 256 << 10,
+    "fetch.max.bytes": 2 << 20,
+}
+"""Less than a worker reads ahead: an audit never waits for a commit, so a small queue does not run dry."""
 _SILENCE_S = 30.0
 
 
@@ -21,7 +27,7 @@ class Log:
     """Topics as a reader of committed records sees them."""
 
     def __init__(self, kafka: Mapping[str, object]) -> None:
-        self._settings = {**consumer_settings(kafka), "client.id": "milestones-audit"}
+        self._settings = {**consumer_settings({**_READ_AHEAD, **kafka}), "client.id": "milestones-audit"}
 
     def chunks(self, ends: Mapping[Partition, LogEnds]) -> Iterator[dict[Partition, list[Message]]]:
         """The records between these offsets, some at a time: by partition, each partition's in order.

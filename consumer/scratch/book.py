@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +25,7 @@ pragma journal_mode = off;
 pragma synchronous = off;
 pragma locking_mode = exclusive;
 pragma temp_store = file;
-pragma cache_size = -65536;
+pragma cache_size = -16384;
 create table state (key blob primary key, partition text, several integer, content blob) without rowid;
 create table link (one blob, other blob, primary key (one, other)) without rowid;
 create table alias (key blob primary key, first_half text) without rowid;
@@ -41,7 +42,21 @@ where not several and key in (
     select link.one from link join state on state.key = link.other where state.several)
 """
 _PARAMETERS = 900
+_STATES = "select key, content from state where key in ({})"
 _SEVERAL = "select several from state where key = ?"
+
+
+class _State(DocumentState, array_like=True):
+    """A state that is read from a list: shorter than with the names of its fields, and there is no name to look up."""
+
+
+class _Milestone(Milestone, frozen=True, array_like=True):
+    """A milestone that is read from a list."""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_state = msgspec.msgpack.Decoder(_State).decode
+_milestone = msgspec.msgpack.Decoder(_Milestone).decode
 
 
 class Book:
@@ -56,9 +71,6 @@ class Book:
         self._database = sqlite3.connect(Path(self._folder.name) / "book.sqlite", isolation_level=None)
         self._database.executescript(_SCHEMA)
         self._database.execute("begin")
-        self._encode = msgspec.msgpack.Encoder().encode
-        self._decode_state = msgspec.msgpack.Decoder(DocumentState).decode
-        self._decode_milestone = msgspec.msgpack.Decoder(Milestone).decode
 
     def __enter__(self) -> Book:
         return self
@@ -72,16 +84,16 @@ class Book:
         found: dict[StateKey, DocumentState] = {}
         wanted = set(keys)
         while wanted:
-            known = self._known([(key, _hash(key)) for key in wanted])
-            found |= {key: known.get(key) or DocumentState() for key in wanted}
-            targets = {k._replace(reference_name=s.moved_to) for k, s in found.items() if s.moved_to is not None}
-            wanted = targets - found.keys()
+            found |= {key: DocumentState() for key in wanted}
+            by_hash = {_hash(key): key for key in wanted}
+            moved: set[StateKey] = set()
+            for hashed, content in _in_pieces(self._database, _STATES, list(by_hash)):
+                key = by_hash[hashed]
+                state = found[key] = _state(content)
+                if state.moved_to is not None:
+                    moved.add(key._replace(reference_name=state.moved_to))
+            wanted = moved - found.keys()
         return found
-
-    def _known(self, keys: Sequence[tuple[StateKey, bytes]]) -> dict[StateKey, DocumentState]:
-        by_hash = {hashed: key for key, hashed in keys}
-        rows = _in_pieces(self._database, "select key, content from state where key in ({})", list(by_hash))
-        return {by_hash[hashed]: self._decode_state(content) for hashed, content in rows}
 
     def save(self, states: Mapping[StateKey, DocumentState], partition: Partition) -> None:
         """Keeps states that records of a partition moved, and whether records of others had moved them before."""
@@ -89,7 +101,7 @@ class Book:
         self._write(
             "insert into state values (?, ?, 0, ?) on conflict (key) do update set content = excluded.content, "
             "several = several or partition <> excluded.partition",
-            ((_hash(key), place, self._encode(state)) for key, state in states.items()),
+            ((_hash(key), place, _content(state)) for key, state in states.items()),
         )
 
     def link(self, names: Iterable[tuple[StateKey, StateKey]]) -> None:
@@ -121,7 +133,7 @@ class Book:
         """Notes milestones that the input gives, and whether their documents began before what is audited."""
         self._write(
             "insert into expected values (?, ?, ?, ?)",
-            ((_bytes(m.id), _hash(_key(m)), began_before, self._encode(m)) for m, began_before in milestones),
+            ((_bytes(m.id), _hash(_key(m)), began_before, _content(m)) for m, began_before in milestones),
         )
 
     def announce(self, events: Iterable[tuple[str, str, bytes]]) -> None:
@@ -150,7 +162,7 @@ class Book:
             "left join state on state.key = expected.key order by expected.id"
         )
         for content, loose in self._database.execute(query):
-            yield Expected(self._decode_milestone(content), bool(loose))
+            yield Expected(_milestone(content), bool(loose))
 
     def is_loose(self, milestone: Milestone) -> bool:
         """Whether the changes of a stored milestone's document stand in several partitions."""
@@ -168,7 +180,7 @@ class Book:
             "insert into repair values (?, ?, ?, ?)",
             (
                 (f"{m.origin_topic_id}/{m.origin_partition:010}/{m.origin_offset:020}", _bytes(m.id), what.value,
-                 self._encode(m))
+                 _content(m))
                 for what, m in repairs
             ),
         )  # fmt: skip
@@ -176,7 +188,7 @@ class Book:
     def repairs(self) -> Iterator[tuple[Repair, Milestone]]:
         """What a repair would do, in order of the records."""
         for what, content in self._database.execute("select what, content from repair order by place, id"):
-            yield Repair(what), self._decode_milestone(content)
+            yield Repair(what), _milestone(content)
 
     def _write(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
         try:
@@ -197,8 +209,14 @@ def _key(milestone: Milestone) -> StateKey:
     return StateKey(milestone.reference_type, milestone.reference_name, milestone.track_field)
 
 
-def _hash(parts: Iterable[object]) -> bytes:
-    return blake2b(msgspec.json.encode(tuple(parts)), digest_size=16).digest()
+def _content(one: msgspec.Struct) -> bytes:
+    return _encode(msgspec.structs.astuple(one))
+
+
+@lru_cache(maxsize=10_000)
+def _hash(parts: tuple[object, ...]) -> bytes:
+    """Asked for several times of each document in a chunk: to look it up, to keep its state, and for its milestones."""
+    return blake2b(msgspec.json.encode(parts), digest_size=16).digest()
 
 
 def _bytes(id_: str) -> bytes:
