@@ -10,7 +10,7 @@ import msgspec
 
 from consumer.core.audit import Difference, Kind, Report, Span
 from consumer.core.positions import LogEnds
-from consumer.core.records import Chunk, LastRecord, Partition, Record, headers_of, offset_of
+from consumer.core.records import Chunk, LastRecord, Partition, Record, all_headers_of, offset_of
 
 REPLAYED, REPAIRED = "replayed", "repaired"
 """Headers of what was announced again, and of what was announced late."""
@@ -143,4 +143,4 @@ def _document(event: _Event) -> tuple[str, ...]:
 
 
 def _has_header(record: Record, wanted: str) -> bool:
-    return any(name == wanted for name, _ in headers_of(record))
+    return wanted in [name for name, value in all_headers_of(record) if value is not None]

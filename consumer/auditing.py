@@ -13,11 +13,13 @@ import msgspec
 
 from consumer.announcements import SHOWN, Announcements, Log, Scope, Sequences, digest_of
 from consumer.core.audit import Announced, Difference, Expected, Kind, Repair, Report, Span, is_certain, unlike
-from consumer.core.milestones import Milestone, announcement
+from consumer.core.milestones import Milestone, announced_value
 from consumer.core.positions import LogEnds
 from consumer.core.records import Chunk, fingerprint, offset_of, place_of
 from consumer.recomputing import Recomputation
 
+_END = ("~", None)
+"""Behind all ids."""
 _OF_A_STATE = "rests on a state that the audited records do not tell"
 
 
@@ -73,6 +75,15 @@ class Audit:
     def _differs(self, kind: Kind, place: str, about: str, detail: str = "", id_: str | None = None) -> None:
         self._report.add(Difference(kind, place, about, detail, id_), SHOWN)
 
+    def _is_wrong(self, kind: Kind, milestone: Milestone, detail: str = "", place: str | None = None) -> None:
+        """A difference of a milestone; it stands where its record does, if no other place is said."""
+        m = milestone
+        if place is None:
+            span = self._by_id[m.origin_topic_id, m.origin_partition]
+            place = f"{span.topic}/{span.partition}/{m.origin_offset}"
+        about = f"{m.reference_type} {m.reference_name}: {m.track_field} reached {m.value!r} ({m.milestone_tracker})"
+        self._differs(kind, place, about, detail, m.id)
+
     def _check_watermarks(self) -> None:
         for key, span in sorted(self._scope.spans.items()):
             if span.published > span.stored:
@@ -124,40 +135,40 @@ class Audit:
         if span is None or (wanted is None and not beyond and not span.holds(found.origin_offset)):
             return
         self._report.found += 1
-        found_at = (found.origin_topic_id, found.origin_partition, found.origin_offset)
-        place, about = f"{span.topic}/{span.partition}/{found.origin_offset}", _about(found)
         if beyond:
-            self._differs(Kind.BEYOND, place, about, f"stored up to {span.stored}", found.id)
-        elif wanted is not None:
-            wrong = unlike(wanted, found)
-            if wrong:
-                self._differs(Kind.DIFFERENT, place, about, "; ".join(wrong), found.id)
-        elif found.silent and found.tracker_revision != self._recomputation.ruling.at(*found_at):
+            self._is_wrong(Kind.BEYOND, found, f"stored up to {span.stored}")
+        elif wanted is None:
+            self._extra(span, found)
+        elif wrong := unlike(wanted, found):
+            self._is_wrong(Kind.DIFFERENT, found, "; ".join(wrong))
+        if span.holds(found.origin_offset):
+            self._check_announcement(span, wanted, found, announced)
+
+    def _extra(self, span: Span, found: Milestone) -> None:
+        found_at = (found.origin_topic_id, found.origin_partition, found.origin_offset)
+        if found.silent and found.tracker_revision != self._recomputation.ruling.at(*found_at):
             self._report.untold["written by a replay"] += 1
         elif found.from_value_known != "observed" and (not span.whole or self._book.is_loose(found)):
             self._report.untold[_OF_A_STATE] += 1
         else:
-            self._differs(Kind.EXTRA, place, about, "the input does not give it", found.id)
-        if span.holds(found.origin_offset):
-            self._check_announcement(span, wanted, found, announced)
+            self._is_wrong(Kind.EXTRA, found, "the input does not give it")
 
     def _check_announcement(
         self, span: Span, wanted: Expected | None, found: Milestone, announced: Announced | None
     ) -> None:
-        place, about = f"{span.topic}/{span.partition}/{found.origin_offset}", _about(found)
         if announced is None:
             if not found.announce or found.silent or found.origin_offset >= span.published:
                 return
             if found.recorded_at < self._told_from_us:
                 self._report.untold["announced before what the output topic still has"] += 1
             else:
-                self._differs(Kind.NOT_ANNOUNCED, place, about, id_=found.id)
+                self._is_wrong(Kind.NOT_ANNOUNCED, found)
                 if wanted is not None:
                     self._may_repair(Repair.ANNOUNCE, found)
         elif announced.times > 1 and self._scope.exactly_once:
-            self._differs(Kind.DOUBLED, announced.place, about, f"{announced.times} times", found.id)
-        elif not found.silent and announced.digest != digest_of(announcement(found).value):
-            self._differs(Kind.ANNOUNCED_DIFFERENT, announced.place, about, "not as the stored row says", found.id)
+            self._is_wrong(Kind.DOUBLED, found, f"{announced.times} times", announced.place)
+        elif not found.silent and announced.digest != digest_of(announced_value(found)):
+            self._is_wrong(Kind.ANNOUNCED_DIFFERENT, found, "not as the stored row says", announced.place)
 
     def _absent(self, some: Sequence[tuple[str, Expected | None, Announced | None]]) -> None:
         """Milestones that are not in the table, unless somebody deleted them there."""
@@ -177,8 +188,7 @@ class Audit:
         if not is_certain(wanted):
             self._report.untold[_OF_A_STATE] += 1
             return
-        place = f"{span.topic}/{span.partition}/{milestone.origin_offset}"
-        self._differs(Kind.MISSING, place, _about(milestone), id_=milestone.id)
+        self._is_wrong(Kind.MISSING, milestone)
         if announced is not None or milestone.origin_offset >= span.published:
             self._may_repair(Repair.WRITE, msgspec.structs.replace(milestone, silent=announced is not None))
         else:
@@ -195,19 +205,13 @@ def side_by_side(
     announced: Iterator[tuple[str, Announced]],
 ) -> Iterator[tuple[str, tuple[Expected | None, Milestone | None, Announced | None]]]:
     """Three streams in order of their ids as one: what each has of every id."""
-    one, two, three = next(expected, None), next(stored, None), next(announced, None)
-    while one is not None or two is not None or three is not None:
-        id_ = min(head[0] for head in (one, two, three) if head is not None)
+    one, two, three = next(expected, _END), next(stored, _END), next(announced, _END)
+    while (id_ := min(one[0], two[0], three[0])) != _END[0]:
         wanted = found = told = None
-        if one is not None and one[0] == id_:
-            wanted, one = one[1], next(expected, None)
-        if two is not None and two[0] == id_:
-            found, two = two[1], next(stored, None)
-        if three is not None and three[0] == id_:
-            told, three = three[1], next(announced, None)
+        if one[0] == id_:
+            wanted, one = one[1], next(expected, _END)
+        if two[0] == id_:
+            found, two = two[1], next(stored, _END)
+        if three[0] == id_:
+            told, three = three[1], next(announced, _END)
         yield id_, (wanted, found, told)
-
-
-def _about(milestone: Milestone) -> str:
-    m = milestone
-    return f"{m.reference_type} {m.reference_name}: {m.track_field} reached {m.value!r} ({m.milestone_tracker})"

@@ -100,27 +100,31 @@ def announcement(milestone: Milestone) -> Event:
     CloudEvents 1.0 in Kafka's binary mode. The key holds one document's events together.
     """
     m = milestone
-    reached_at = iso_time(m.reached_at)
-    origin: dict[str, str | int] = {
-        "topic_id": m.origin_topic_id,
-        "partition": m.origin_partition,
-        "offset": m.origin_offset,
-    }
-    value = _encode(
-        Announcement(
-            m.id, m.reference_type, m.reference_name, m.track_field, m.value, m.from_value, m.from_value_known,
-            m.milestone_tracker, m.tracker_revision, m.occurrence, reached_at, iso_time(m.recorded_at), m.actor,
-            m.source_identity, m.source_identity_kind, origin,
-        )
-    )  # fmt: skip
     subject = f"{m.reference_type}/{m.reference_name}".encode()
     headers = [
         ("ce_specversion", b"1.0"),
         ("ce_id", m.id.encode()),
         ("ce_type", EVENT_TYPE.encode()),
         ("ce_source", f"/milestones/{quote(m.milestone_tracker)}".encode()),
-        ("ce_time", reached_at.encode()),
+        ("ce_time", iso_time(m.reached_at).encode()),
         ("ce_subject", subject),
         ("content-type", CONTENT_TYPE.encode()),
     ]
-    return Event(subject, value, headers)
+    return Event(subject, announced_value(m), headers)
+
+
+def announced_value(milestone: Milestone) -> bytes:
+    """The value of a milestone's event."""
+    m = milestone
+    origin: dict[str, str | int] = {
+        "topic_id": m.origin_topic_id,
+        "partition": m.origin_partition,
+        "offset": m.origin_offset,
+    }
+    return _encode(
+        Announcement(
+            m.id, m.reference_type, m.reference_name, m.track_field, m.value, m.from_value, m.from_value_known,
+            m.milestone_tracker, m.tracker_revision, m.occurrence, iso_time(m.reached_at), iso_time(m.recorded_at),
+            m.actor, m.source_identity, m.source_identity_kind, origin,
+        )
+    )  # fmt: skip
