@@ -101,6 +101,7 @@ class Audit:
             count = sum(map(len, chunk.values()))
             self._report.records += count
             self._progress(count)
+        self._recomputation.settle()
 
     def _check_proofs(self, chunk: Chunk) -> None:
         for key, records in chunk.items():

@@ -18,6 +18,7 @@ from consumer.core.trackers import Rules
 from consumer.errors import Fatal
 
 _OFFSETS_AT_ONCE = 20_000
+_CANDIDATES_AT_ONCE = 2_000
 
 
 class Decoder(Protocol):
@@ -98,9 +99,10 @@ class Recomputation:
     def __init__(self, ruling: Ruling, memory: Memory, spans: Mapping[Partition, Span], verdicts: Verdicts) -> None:
         self.ruling, self._memory, self._spans = ruling, memory, spans
         self._verdicts = {key: _Ahead(span, verdicts) for key, span in spans.items()}
+        self._waiting: defaultdict[tuple[Partition, str], list[Candidate]] = defaultdict(list)
 
     def take(self, chunk: Chunk) -> list[DeadLetter]:
-        """Evaluates records.
+        """Decodes records, and evaluates what they say once it is enough to go through the memory for.
 
         Returns:
             Those that must be dead letters, and are not.
@@ -112,23 +114,35 @@ class Recomputation:
         for key, records in chunk.items():
             undecided = self._verdicts[key].undecided(records)
             for revision, alike in self.ruling.split(self._spans[key], undecided):
-                poison += self._evaluate(key, revision, alike)
+                poison += self._read(key, revision, alike)
+        if sum(map(len, self._waiting.values())) >= _CANDIDATES_AT_ONCE:
+            self.settle()
         return poison
 
-    def _evaluate(self, key: Partition, revision: str, records: Sequence[Record]) -> Sequence[DeadLetter]:
+    def settle(self) -> None:
+        """Evaluates what was taken and is not evaluated yet."""
+        for (key, revision), candidates in self._waiting.items():
+            self._evaluate(key, revision, candidates)
+        self._waiting.clear()
+
+    def _read(self, key: Partition, revision: str, records: Sequence[Record]) -> Sequence[DeadLetter]:
         span = self._spans[key]
         rules, decoder = self.ruling.in_force(revision)
         batch = Batch(records, {key: BatchSpan(span.topic, span.topic_id, span.partition, 0, 0, span.end)}, None)
         decoded = decoder.decode(batch)
         if decoded.held:
             raise Fatal(f"{decoded.held_because}; without it the input cannot be read: start again when it answers")
-        candidates = match(decoded.events, rules)
+        if decoded.events:
+            self._waiting[key, revision] += match(decoded.events, rules)
+        return decoded.poison
+
+    def _evaluate(self, key: Partition, revision: str, candidates: Sequence[Candidate]) -> None:
         reached = self._evaluated(candidates, revision)
         self._memory.save(reached.changed, key)
         self._memory.link((one.key, one.other_key) for one in candidates if one.other_key is not None)
         self._memory.save_aliases(reached.aliases)
-        self._memory.expect((milestone, not span.whole) for milestone in reached.milestones)
-        return decoded.poison
+        began_before = not self._spans[key].whole
+        self._memory.expect((milestone, began_before) for milestone in reached.milestones)
 
     def _evaluated(self, candidates: Sequence[Candidate], revision: str) -> Evaluation:
         """As a store transaction does it: what was recorded before is a duplicate, however long ago."""

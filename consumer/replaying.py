@@ -73,6 +73,7 @@ def evaluate_again(
         count = sum(map(len, some.values()))
         report.records += count
         advance(count)
+    recomputation.settle()
     names = {(span.topic_id, span.partition): span.topic for span in spans.values()}
     chosen = (
         one.milestone
