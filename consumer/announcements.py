@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from consumer.core.audit import Difference, Kind, Report, Span
+from consumer.core.audit import Behind, Difference, Kind, Report, Span, Told
 from consumer.core.positions import LogEnds
 from consumer.core.records import Chunk, LastRecord, Partition, Record, all_headers_of, offset_of
 
@@ -31,9 +31,8 @@ class Log(Protocol):
 class Sequences(Protocol):
     """What is remembered of announcements."""
 
-    def announce(self, events: Iterable[tuple[str, str, bytes]]) -> None: ...
-    def last_offsets(self, documents: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], int]: ...
-    def note_offsets(self, last: Mapping[tuple[str, ...], int]) -> None: ...
+    def announce(self, events: Iterable[Told]) -> None: ...
+    def behind(self) -> Iterator[Behind]: ...
 
 
 class Scope(NamedTuple):
@@ -71,13 +70,6 @@ class _Event(msgspec.Struct):
     origin: _Origin
 
 
-class _Told(NamedTuple):
-    place: str
-    record: Record
-    event: _Event
-    document: tuple[str, ...]
-
-
 class Announcements:
     """Reads the output topic into a book."""
 
@@ -100,47 +92,45 @@ class Announcements:
                 told_from_us = max(told_from_us, chunk[key][0].timestamp()[1] * 1_000 + _NEAR_US)
             low -= chunk.keys()
             progress(sum(map(len, chunk.values())))
+        if self._scope.exactly_once:
+            self._check_order()
         return told_from_us
 
     def _note(self, chunk: Chunk) -> None:
         told = [
-            _Told(f"{key.topic}/{key.partition}/{offset_of(record)}", record, event, _document(event))
+            one
             for key, records in chunk.items()
             for record in records
-            if not _has_header(record, REPLAYED) and (event := self._event(record)) is not None
+            if (one := self._told(f"{key.topic}/{key.partition}/{offset_of(record)}", record)) is not None
         ]
         self._report.announced += len(told)
-        last = self._book.last_offsets(one.document for one in told)
-        for place, record, event, document in told:
-            offset, behind = event.origin.offset, last.get(document, -1)
-            if offset >= behind:
-                last[document] = offset
-            elif self._scope.exactly_once and not _has_header(record, REPAIRED):
-                about, detail = f"{event.reference_type} {event.reference_name}", f"behind that of offset {behind}"
-                self._report.add(Difference(Kind.OUT_OF_ORDER, place, about, detail, event.id), SHOWN)
-        self._book.note_offsets(last)
-        self._book.announce((one.event.id, one.place, digest_of(one.record.value())) for one in told)
+        self._book.announce(told)
 
-    def _event(self, record: Record) -> _Event | None:
+    def _told(self, place: str, record: Record) -> Told | None:
         """An announcement of what is audited; None for all others."""
+        headers = [name for name, value in all_headers_of(record) if value is not None]
+        if REPLAYED in headers:
+            return None
+        value = record.value() or b""
         try:
-            event = self._decode(record.value() or b"")
+            event = self._decode(value)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
-        span = self._by_id.get((event.origin.topic_id, event.origin.partition))
-        return event if span is not None and span.holds(event.origin.offset) else None
+        topic_id, partition, offset = event.origin.topic_id, event.origin.partition, event.origin.offset
+        span = self._by_id.get((topic_id, partition))
+        if span is None or not span.holds(offset):
+            return None
+        about = event.reference_type, event.reference_name
+        return Told(event.id, place, digest_of(value), REPAIRED in headers, *about, topic_id, partition, offset)
+
+    def _check_order(self) -> None:
+        """Announcements of one document from one partition come in order of its offsets, but for late ones."""
+        for one in self._book.behind():
+            if not one.repaired:
+                about, detail = f"{one.reference_type} {one.reference_name}", f"behind that of offset {one.behind}"
+                self._report.add(Difference(Kind.OUT_OF_ORDER, one.place, about, detail, one.id), SHOWN)
 
 
 def digest_of(value: bytes | None) -> bytes:
     """Sixteen bytes for the value of an announcement."""
     return blake2b(value or b"", digest_size=16).digest()
-
-
-def _document(event: _Event) -> tuple[str, ...]:
-    """Announcements of one document from one partition come in order of its offsets."""
-    origin = event.origin
-    return (event.reference_type, event.reference_name, origin.topic_id, str(origin.partition))
-
-
-def _has_header(record: Record, wanted: str) -> bool:
-    return wanted in [name for name, value in all_headers_of(record) if value is not None]

@@ -88,6 +88,31 @@ class Announced(NamedTuple):
     digest: bytes
 
 
+class Told(NamedTuple):
+    """One event on the output topic: of which milestone, where, the digest of its value; and the record it tells of."""
+
+    id: str
+    place: str
+    digest: bytes
+    repaired: bool
+    reference_type: str
+    reference_name: str
+    topic_id: str
+    partition: int
+    offset: int
+
+
+class Behind(NamedTuple):
+    """An event that came behind one of its document that tells of a later record, of offset `behind`."""
+
+    id: str
+    place: str
+    reference_type: str
+    reference_name: str
+    behind: int
+    repaired: bool
+
+
 class Repair(StrEnum):
     """What a repair does to a milestone. Nothing is ever changed or removed."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from consumer.core.audit import Announced, Expected, Repair
+from consumer.core.audit import Announced, Behind, Expected, Repair, Told
 from consumer.core.evaluation import Alias, AliasKey
 from consumer.core.matching import StateKey
 from consumer.core.milestones import Milestone
@@ -30,9 +30,10 @@ create table state (key blob primary key, partition text, several integer, conte
 create table link (one blob, other blob, primary key (one, other)) without rowid;
 create table alias (key blob primary key, first_half text) without rowid;
 create table expected (id blob primary key, key blob, began_before integer, content blob) without rowid;
-create table announced (id blob primary key, count integer, place text, digest blob) without rowid;
+create table announced (
+    id blob, place text, digest blob, repaired integer,
+    reference_type text, reference_name text, topic_id text, partition integer, offset integer);
 create table repair (place text, id blob, what text, content blob, primary key (place, id)) without rowid;
-create table sequence (document blob primary key, last integer) without rowid;
 """
 _SPREAD = """
 update state set several = 1
@@ -42,6 +43,20 @@ where not several and key in (
     select link.one from link join state on state.key = link.other where state.several)
 """
 _PARAMETERS = 900
+_ANNOUNCED = """
+select id, count(*), place, digest, min(rowid) from announced
+group by id order by id
+"""
+_BEHIND = """
+select id, place, reference_type, reference_name, behind, repaired
+from (
+    select rowid as number, *, max(offset) over (
+        partition by reference_type, reference_name, topic_id, partition
+        order by rowid rows between unbounded preceding and 1 preceding) as behind
+    from announced)
+where offset < behind
+order by number
+"""
 _STATES = "select key, content from state where key in ({})"
 _SEVERAL = "select several from state where key = ?"
 
@@ -136,22 +151,16 @@ class Book:
             ((_bytes(m.id), _hash(_key(m)), began_before, _content(m)) for m, began_before in milestones),
         )
 
-    def announce(self, events: Iterable[tuple[str, str, bytes]]) -> None:
-        """Notes announcements: id, place and digest of each."""
+    def announce(self, events: Iterable[Told]) -> None:
+        """Notes announcements as they come."""
         self._write(
-            "insert into announced values (?, 1, ?, ?) on conflict (id) do update set count = count + 1",
-            ((_bytes(id_), place, digest) for id_, place, digest in events),
+            "insert into announced values (?, ?, ?, ?, ?, ?, ?, ?, ?)", ((_bytes(id_), *rest) for id_, *rest in events)
         )
 
-    def last_offsets(self, documents: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], int]:
-        """The origin's offset of the last announcement of documents; those of which there was none are left out."""
-        by_hash = {_hash(document): document for document in documents}
-        rows = _in_pieces(self._database, "select document, last from sequence where document in ({})", list(by_hash))
-        return {by_hash[hashed]: int(last) for hashed, last in rows}
-
-    def note_offsets(self, last: Mapping[tuple[str, ...], int]) -> None:
-        """Keeps the origin's offset of each document's last announcement."""
-        self._write("insert or replace into sequence values (?, ?)", ((_hash(d), at) for d, at in last.items()))
+    def behind(self) -> Iterator[Behind]:
+        """The announcements that came behind a later one of their document, in the order in which they came."""
+        for id_, *rest in self._database.execute(_BEHIND):
+            yield Behind(_text(id_), *rest)
 
     def expected(self) -> Iterator[Expected]:
         """All milestones that the input gives, in order of their ids. Call it when all are noted."""
@@ -171,7 +180,7 @@ class Book:
 
     def announced(self) -> Iterator[tuple[str, Announced]]:
         """All announcements, in order of their ids."""
-        for id_, count, place, digest in self._database.execute("select * from announced order by id"):
+        for id_, count, place, digest, _ in self._database.execute(_ANNOUNCED):
             yield _text(id_), Announced(count, place, digest)
 
     def note_repairs(self, repairs: Iterable[tuple[Repair, Milestone]]) -> None:
