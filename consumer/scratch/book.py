@@ -26,10 +26,10 @@ pragma synchronous = off;
 pragma locking_mode = exclusive;
 pragma temp_store = file;
 pragma cache_size = -16384;
-create table state (key blob primary key, partition text, several integer, content blob) without rowid;
-create table link (one blob, other blob, primary key (one, other)) without rowid;
-create table alias (key blob primary key, first_half text) without rowid;
-create table expected (id blob primary key, key blob, began_before integer, content blob) without rowid;
+create table state (key text primary key, partition text, several integer, content blob) without rowid;
+create table link (one text, other text, primary key (one, other)) without rowid;
+create table alias (key text primary key, first_half text) without rowid;
+create table expected (id blob primary key, key text, began_before integer, content blob) without rowid;
 create table announced (
     id blob, place text, digest blob, repaired integer,
     reference_type text, reference_name text, topic_id text, partition integer, offset integer);
@@ -154,7 +154,8 @@ class Book:
     def announce(self, events: Iterable[Told]) -> None:
         """Notes announcements as they come."""
         self._write(
-            "insert into announced values (?, ?, ?, ?, ?, ?, ?, ?, ?)", ((_bytes(id_), *rest) for id_, *rest in events)
+            "insert into announced values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            ((_bytes(one.id), one.place, bytearray(one.digest), *one[3:]) for one in events),
         )
 
     def behind(self) -> Iterator[Behind]:
@@ -167,8 +168,8 @@ class Book:
         while self._database.execute(_SPREAD).rowcount:
             pass
         query = (
-            "select expected.content, expected.began_before or coalesce(state.several, 0) from expected "
-            "left join state on state.key = expected.key order by expected.id"
+            "select content, began_before or key in (select state.key from state where state.several) "
+            "from expected order by id"
         )
         for content, loose in self._database.execute(query):
             yield Expected(_milestone(content), bool(loose))
@@ -208,7 +209,9 @@ class Book:
             ) from error
 
 
-def _in_pieces(database: sqlite3.Connection, query: str, values: Sequence[bytes]) -> Iterator[tuple[Any, ...]]:
+def _in_pieces(
+    database: sqlite3.Connection, query: str, values: Sequence[str | bytearray]
+) -> Iterator[tuple[Any, ...]]:
     for at in range(0, len(values), _PARAMETERS):
         piece = values[at : at + _PARAMETERS]
         yield from database.execute(query.format(",".join("?" * len(piece))), piece)
@@ -218,18 +221,21 @@ def _key(milestone: Milestone) -> StateKey:
     return StateKey(milestone.reference_type, milestone.reference_name, milestone.track_field)
 
 
-def _content(one: msgspec.Struct) -> bytes:
-    return _encode(msgspec.structs.astuple(one))
+def _content(one: msgspec.Struct) -> bytearray:
+    return bytearray(_encode(msgspec.structs.astuple(one)))
 
 
 @lru_cache(maxsize=10_000)
-def _hash(parts: tuple[object, ...]) -> bytes:
-    """Asked for several times of each document in a chunk: to look it up, to keep its state, and for its milestones."""
-    return blake2b(msgspec.json.encode(parts), digest_size=16).digest()
+def _hash(parts: tuple[object, ...]) -> str:
+    """Asked for several times of each document in a chunk: to look it up, to keep its state, and for its milestones.
+
+    A text, because Python's sqlite3 asks for an adapter of all bytes that it gets; of texts and bytearrays it does not.
+    """
+    return blake2b(msgspec.json.encode(parts), digest_size=16).hexdigest()
 
 
-def _bytes(id_: str) -> bytes:
-    return bytes.fromhex(id_.replace("-", ""))
+def _bytes(id_: str) -> bytearray:
+    return bytearray.fromhex(id_.replace("-", ""))
 
 
 def _text(id_: bytes) -> str:
