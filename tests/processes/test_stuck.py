@@ -24,6 +24,7 @@ def _stuck(port: int) -> dict[int, float]:
     return {int(number): float(seconds) for number, seconds in _STUCK.findall(_get(port, "/metrics")[1])}
 
 
+@pytest.mark.fault("50", "a transaction left open upstream: the partition that is stuck is named")
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_transaction_left_open_upstream_shows_as_a_partition_that_is_stuck(
     deployment: Deployment, workers: str
