@@ -8,13 +8,9 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from pathlib import Path
-from typing import Final
 
+from tests.faults.report import put
 from tests.faults.results import Results, commit, table
-
-_DOCS: Final = Path(__file__).parents[2] / "docs" / "reliability.md"
-_BEGIN, _END = "<!-- make faults -->", "<!-- end of make faults -->"
 
 
 def main() -> int:
@@ -37,10 +33,7 @@ def main() -> int:
     )
     print(f"\n{told}")
     if said.write:
-        page = _DOCS.read_text(encoding="utf-8")
-        before, _, rest = page.partition(_BEGIN)
-        _, _, after = rest.partition(_END)
-        _DOCS.write_text(f"{before}{_BEGIN}\n\n{told}\n\n{_END}{after}", encoding="utf-8")
+        put("make faults", told)
     # 5: everything was done before.
     return 0 if code == 5 else code
 

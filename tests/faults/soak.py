@@ -14,18 +14,20 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from random import Random
 from statistics import linear_regression, median
-from typing import Final
+from typing import Final, cast
 
 import psutil
 import psycopg
 
 from tests.faults.feeder import Feeder
 from tests.faults.load import Load, load
+from tests.faults.report import put
+from tests.faults.results import commit
 from tests.faults.test_kills import POINTS
 from tests.faults.watcher import Watcher
 from tests.faults.world import World, new_world
@@ -250,6 +252,24 @@ def _result(run: Soak, struck: Counter[str], began: float) -> dict[str, object]:
     }
 
 
+def as_table(result: Mapping[str, object]) -> str:
+    """Markdown."""
+    struck = cast("Mapping[str, int]", result["faults"])
+    faults = ", ".join(f"{name} {times}" for name, times in struck.items())
+    lines = [
+        ("commit, seed, minutes", f"{commit()}, {result['seed']}, {result['minutes']:g}"),
+        ("load", f"{result['rate']:,} records a second; full speed of the same set-up is {result['full']:,}"),
+        ("records, milestones", f"{result['records']:,}, {result['milestones']:,}"),
+        ("faults", f"{sum(struck.values())}: {faults}"),
+        ("until the backlog was gone", f"p50 {result['recovery_p50_s']} s, max {result['recovery_max_s']} s"),
+        ("memory of the worker that was never killed", f"{result['memory_mb']} MiB"),
+        ("its slope", f"{result['memory_slope_mb_per_hour']} MiB an hour"),
+        ("violations seen meanwhile", str(len(cast("Sequence[str]", result["violations"])))),
+        ("audit", "clean" if result["audit"] == 0 else "differences"),
+    ]
+    return "\n".join(["| what | result |", "|---|---|", *(f"| {name} | {value} |" for name, value in lines)])
+
+
 def _milestones(dsn: str) -> int:
     with psycopg.connect(dsn) as connection:
         row = connection.execute("select count(*) from milestone").fetchone()
@@ -262,9 +282,12 @@ def main() -> int:
     parser.add_argument("minutes", type=float, nargs="?", default=60.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--share", type=float, default=0.5, help="the load, as a share of full speed")
+    parser.add_argument("--write", action="store_true", help="put the result into docs/reliability.md")
     said = parser.parse_args()
     result = soak(said.minutes, said.seed, said.share)
     print(json.dumps(result, indent=2))
+    if said.write:
+        put("make soak", as_table(result))
     return 0 if result["audit"] == 0 and not result["violations"] else 1
 
 
