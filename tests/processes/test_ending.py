@@ -31,6 +31,7 @@ def _ends_well(worker: WorkerProcess) -> None:
     assert "Traceback" not in worker.log
 
 
+@pytest.mark.fault("9", "SIGTERM without a broker")
 @pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
 @pytest.mark.parametrize("after_s", [0.0, 4.0], ids=["at once", "after a while"])
 def test_a_worker_without_its_broker_ends_within_the_grace_time(
@@ -47,6 +48,7 @@ def test_a_worker_without_its_broker_ends_within_the_grace_time(
     assert len(rows) == len(milestones(changes(4_000)))
 
 
+@pytest.mark.fault("9", "SIGTERM without PostgreSQL")
 @pytest.mark.parametrize("after_s", [0.0, 4.0], ids=["at once", "after a while"])
 def test_a_worker_without_postgres_ends_within_the_grace_time(
     kafka: KafkaService, own_postgres: PostgresService, deploy: Deploy, after_s: float
@@ -84,6 +86,7 @@ def test_a_worker_that_waits_for_the_broker_at_its_start_ends_with_0(
     _ends_well(worker)
 
 
+@pytest.mark.fault("9", "a second SIGTERM")
 def test_asked_twice_a_worker_ends_at_once(deployment: Deployment) -> None:
     # It then waits for PostgreSQL for a sixth of that.
     deployment.config["kafka"]["session.timeout.ms"] = 30_000
