@@ -23,12 +23,13 @@ def main() -> None:
     seconds = time.perf_counter() - began_s
     if not report.is_clean:
         sys.exit(f"the audit found {dict(report.counts)}")
-    usage = resource.getrusage(resource.RUSAGE_SELF)
+    # It reads in a process of its own: their peaks together are more than both ever held at once.
+    own, reader = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     result = {
         "rate": report.records / seconds,
         "records": report.records,
-        "cpu_s": usage.ru_utime + usage.ru_stime,
-        "peak_mb": peak_mb(),
+        "cpu_s": own.ru_utime + own.ru_stime + reader.ru_utime + reader.ru_stime,
+        "peak_mb": peak_mb() + reader.ru_maxrss / 1024,
     }
     print(json.dumps(result))
 

@@ -10,7 +10,7 @@ import msgspec
 
 from consumer.core.audit import Behind, Difference, Kind, Report, Span, Told
 from consumer.core.positions import LogEnds
-from consumer.core.records import Chunk, LastRecord, Partition, Record, all_headers_of, offset_of
+from consumer.core.records import Chunk, Partition, Record, all_headers_of, offset_of
 
 REPLAYED, REPAIRED = "replayed", "repaired"
 """Headers of what was announced again, and of what was announced late."""
@@ -36,21 +36,21 @@ class Sequences(Protocol):
 
 
 class Scope(NamedTuple):
-    """What is audited: stretches of the input, the output topic's ends, and whether each event may be there only once.
-
-    `proofs`: the record that each partition's position remembers as the last one.
-    """
+    """What is audited: stretches of the input, the output topic's ends, whether each event may be there only once."""
 
     spans: Mapping[Partition, Span]
-    proofs: Mapping[Partition, LastRecord]
     output: Mapping[Partition, LogEnds]
     exactly_once: bool
 
     @property
     def records(self) -> int:
         """How many records there are to read, at most: some offsets have none."""
-        inputs = sum(span.end - span.first for span in self.spans.values())
-        return inputs + sum(ends.high - ends.low for ends in self.output.values())
+        return self.input_records + sum(ends.high - ends.low for ends in self.output.values())
+
+    @property
+    def input_records(self) -> int:
+        """Those of the input, at most."""
+        return sum(span.end - span.first for span in self.spans.values())
 
     def by_id(self) -> dict[tuple[str, int], Span]:
         """The spans by topic id and partition."""

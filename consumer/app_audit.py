@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from typing import NamedTuple
 
 import msgspec
 
+from consumer.ahead import ahead
 from consumer.announcements import Scope
 from consumer.app import decoders, topics_of
 from consumer.auditing import Audit
@@ -24,11 +25,15 @@ from consumer.kafka.registry import Registry
 from consumer.kafka.topics import Topics
 from consumer.postgres.audit import AuditedTables, audited_tables
 from consumer.postgres.repair import repaired_tables
-from consumer.recomputing import Recomputation, Ruling
+from consumer.reading import Decoders, Reader, Reading, Revisions
+from consumer.recomputing import Recomputation
 from consumer.repairing import repair
 from consumer.scratch.book import Book
+from consumer.tuning import tune
 
 _PATIENCE_S = 30.0
+_WORTH_A_PROCESS = 100_000
+"""Records. A process takes a second to start."""
 
 
 class Wanted(NamedTuple):
@@ -51,49 +56,79 @@ class Progress(NamedTuple):
     advance: Callable[[int], None]
 
 
-def audit(settings: Settings, wanted: Wanted, progress: Progress, *, execute: bool = False) -> Report:
+def audit(
+    settings: Settings,
+    wanted: Wanted,
+    progress: Progress,
+    *,
+    execute: bool = False,
+    apart_from: int = _WORTH_A_PROCESS,
+) -> Report:
     """Compares what the input gives with what is stored and announced.
 
     Args:
         execute: also repairs what can be: writes rows that are missing, and announces what was not announced.
+        apart_from: from so many records on, the input is read by a process of its own.
 
     Raises:
         ConfigError: there is no such topic or partition among those that were ever stored.
         Fatal: the log has not what is to be audited any more, or another topic has its name.
         MilestonesError: a server is away.
     """
-    with ExitStack() as closing:
+    with ExitStack() as stack:
         # Held from the first look on: what is missing then may not be repaired by somebody else meanwhile.
-        repaired = closing.enter_context(repaired_tables(settings.dsn)) if execute else None
-        book = closing.enter_context(Book())
-        report = _audited(settings, wanted, progress, book)
+        repaired = stack.enter_context(repaired_tables(settings.dsn)) if execute else None
+        book = stack.enter_context(Book())
+        report = _audited(settings, wanted, progress, book, apart_from)
         if repaired is not None and report.repairs:
             publisher = late_publisher(settings)
-            closing.callback(publisher.close)
+            stack.callback(publisher.close)
             mended = repair(book.repairs(), repaired, publisher, settings.output.topic, time.time_ns() // 1_000)
             report.written, report.announced_late = mended
         return report
 
 
-def _audited(settings: Settings, wanted: Wanted, progress: Progress, book: Book) -> Report:
+def _audited(settings: Settings, wanted: Wanted, progress: Progress, book: Book, apart_from: int) -> Report:
     topics = topics_of(settings)
     with audited_tables(settings.dsn) as before:
         chosen = chosen_positions(before.positions(), wanted, settings)
     # Asked before the tables are read: what is published by then is stored in them.
     committed = topics.committed(settings.group, chosen)
-    with audited_tables(settings.dsn) as tables, registry_of(settings) as registry:
+    with audited_tables(settings.dsn) as tables:
         positions = {key: row for key, row in tables.positions().items() if key in chosen}
         there = partitions_there(positions, topics, wanted)
         gone = sorted(positions.keys() - there)
         positions = {key: row for key, row in positions.items() if key in there}
-        ruling = Ruling(tables.revision_starts(), _rules(tables, settings), decoders(settings, registry))
-        spans = _spans(positions, committed, topics, (wanted, ruling))
-        scope = Scope(spans, _proofs(positions, spans), _output(settings, topics), _is_exactly_once(settings))
+        revisions = Revisions(tables.revision_starts())
+        spans = _spans(positions, committed, topics, (wanted, revisions))
+        scope = Scope(spans, _output(settings, topics), _is_exactly_once(settings))
         progress.begin(scope.records)
-        recomputation = Recomputation(ruling, book, spans, tables)
-        report = Audit(scope, (Log(settings.kafka), tables), book, recomputation, progress.advance).run()
+        arguments = (settings, spans, _proofs(positions, spans), tables.snapshot())
+        is_apart = scope.input_records >= apart_from
+        readings = ahead(_readings_apart, *arguments) if is_apart else _readings(*arguments)
+        with closing(readings):
+            parts = readings, revisions, Recomputation(book, spans)
+            report = Audit(scope, (Log(settings.kafka), tables), book, parts, progress.advance).run()
     report.untold.update(f"{key.topic}-{key.partition} was deleted, or made again: not audited" for key in gone)
     return report
+
+
+def _readings(
+    settings: Settings, spans: Mapping[Partition, Span], proofs: Mapping[Partition, LastRecord], snapshot: str
+) -> Generator[Reading, None, None]:
+    """What the input says, with the tables as they stand in a snapshot."""
+    with audited_tables(settings.dsn, snapshot) as tables, registry_of(settings) as registry:
+        decoders_of = Decoders(_rules(tables, settings), decoders(settings, registry))
+        reader = Reader((Revisions(tables.revision_starts()), decoders_of), spans, proofs, tables)
+        for chunk in Log(settings.kafka).chunks({key: LogEnds(span.first, span.end) for key, span in spans.items()}):
+            yield reader.read(chunk)
+
+
+def _readings_apart(
+    settings: Settings, spans: Mapping[Partition, Span], proofs: Mapping[Partition, LastRecord], snapshot: str
+) -> Generator[Reading, None, None]:
+    tune()
+    yield from _readings(settings, spans, proofs, snapshot)
 
 
 def late_publisher(settings: Settings) -> Publisher:
@@ -141,7 +176,7 @@ def _spans(
     positions: Mapping[Partition, StoredPosition],
     committed: Mapping[Partition, int | None],
     topics: Topics,
-    limits: tuple[Wanted, Ruling],
+    limits: tuple[Wanted, Revisions],
 ) -> dict[Partition, Span]:
     ends = topics.ends(positions)
     spans = {key: _span(key, row, committed[key], ends[key], limits) for key, row in positions.items()}
@@ -170,10 +205,10 @@ def partitions_there(positions: Mapping[Partition, StoredPosition], topics: Topi
 
 
 def _span(
-    key: Partition, row: StoredPosition, committed: int | None, ends: LogEnds, limits: tuple[Wanted, Ruling]
+    key: Partition, row: StoredPosition, committed: int | None, ends: LogEnds, limits: tuple[Wanted, Revisions]
 ) -> Span:
-    wanted, ruling = limits
-    began = ruling.first_offset(row.topic_id, key.partition) or 0
+    wanted, revisions = limits
+    began = revisions.first_offset(row.topic_id, key.partition) or 0
     first = max(began, ends.low, 0 if wanted.first is None else wanted.first)
     end = row.next_offset if wanted.last is None else min(row.next_offset, wanted.last + 1)
     if row.next_offset > ends.high:

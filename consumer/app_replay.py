@@ -17,7 +17,8 @@ from consumer.errors import ConfigError, Fatal
 from consumer.kafka.log import Log
 from consumer.postgres.audit import audited_tables
 from consumer.postgres.replay import replayed_tables, stored_milestones
-from consumer.recomputing import Recomputation, Ruling
+from consumer.reading import Decoders, Reader, Revisions
+from consumer.recomputing import Recomputation
 from consumer.replaying import announce_again, evaluate_again
 from consumer.scratch.book import Book
 
@@ -46,8 +47,9 @@ def replay(settings: Settings, selection: Selection, progress: Progress, *, exec
     rules = {trackers.revision: compile_rules(trackers, settings.document_types())}
     progress.begin(sum(span.end - span.first for span in spans.values()))
     with replayed_tables(settings.dsn) as replayed, Book() as book, registry_of(settings) as registry:
-        ruling = Ruling(starts, rules, decoders(settings, registry))
-        sources = Log(settings.kafka), Recomputation(ruling, book, spans, replayed), book
+        rulings = Revisions(starts), Decoders(rules, decoders(settings, registry))
+        reader = Reader(rulings, spans, {}, replayed)
+        sources = Log(settings.kafka), reader, Recomputation(book, spans), book
         workers_run = (lambda: topics.members(settings.group) > 0) if execute else None
         return evaluate_again(spans, sources, replayed, selection, (progress.advance, workers_run))
 

@@ -14,8 +14,7 @@ import msgspec
 from consumer.announcements import SHOWN, Announcements, Log, Scope, Sequences, digest_of
 from consumer.core.audit import Announced, Difference, Expected, Kind, Repair, Report, Span, is_certain, unlike
 from consumer.core.milestones import Milestone, announced_value
-from consumer.core.positions import LogEnds
-from consumer.core.records import Chunk, fingerprint, offset_of, place_of
+from consumer.reading import Reading, Revisions
 from consumer.recomputing import Recomputation
 
 _END = ("~", None)
@@ -51,10 +50,11 @@ class Audit:
         scope: Scope,
         sources: tuple[Log, Tables],
         book: Book,
-        recomputation: Recomputation,
+        parts: tuple[Iterable[Reading], Revisions, Recomputation],
         progress: Callable[[int], None],
     ) -> None:
-        self._scope, self._book, self._recomputation, self._progress = scope, book, recomputation, progress
+        self._scope, self._book, self._progress = scope, book, progress
+        self._readings, self._revisions, self._recomputation = parts
         self._log, self._tables = sources
         self._by_id = scope.by_id()
         self._report = Report()
@@ -92,26 +92,17 @@ class Audit:
                 self._differs(Kind.WATERMARK, place, "stored", detail)
 
     def _read_input(self) -> None:
-        ends = {key: LogEnds(span.first, span.end) for key, span in self._scope.spans.items()}
-        for chunk in self._log.chunks(ends):
-            for letter in self._recomputation.take(chunk):
+        for reading in self._readings:
+            self._recomputation.take(reading)
+            for letter in reading.poison:
                 place = f"{letter.topic}/{letter.origin.partition}/{letter.origin.offset}"
                 self._differs(Kind.DEAD_LETTER_MISSING, place, letter.error_class, letter.message)
-            self._check_proofs(chunk)
-            count = sum(map(len, chunk.values()))
-            self._report.records += count
-            self._progress(count)
+            for key, offset in reading.unproven:
+                place, detail = f"{key.topic}/{key.partition}/{offset}", "the log holds another one than was stored"
+                self._differs(Kind.WATERMARK, place, "the last record", detail)
+            self._report.records += reading.records
+            self._progress(reading.records)
         self._recomputation.settle()
-
-    def _check_proofs(self, chunk: Chunk) -> None:
-        for key, records in chunk.items():
-            proof = self._scope.proofs.get(key)
-            if proof is None or offset_of(records[-1]) < proof.offset:
-                continue
-            record = records[place_of(records, proof.offset)]
-            if offset_of(record) == proof.offset and fingerprint(record) != proof:
-                place = f"{key.topic}/{key.partition}/{proof.offset}"
-                self._differs(Kind.WATERMARK, place, "the last record", "the log holds another one than was stored")
 
     def _compare(self) -> None:
         """One pass over what is expected, stored and announced, side by side in order of the ids."""
@@ -147,7 +138,7 @@ class Audit:
 
     def _extra(self, span: Span, found: Milestone) -> None:
         found_at = (found.origin_topic_id, found.origin_partition, found.origin_offset)
-        if found.silent and found.tracker_revision != self._recomputation.ruling.at(*found_at):
+        if found.silent and found.tracker_revision != self._revisions.at(*found_at):
             self._report.untold["written by a replay"] += 1
         elif found.from_value_known != "observed" and (not span.whole or self._book.is_loose(found)):
             self._report.untold[_OF_A_STATE] += 1

@@ -58,7 +58,8 @@ class RulesInForce(Protocol):
     """The trackers that this worker matches with.
 
     `learn` takes on a revision (id and JSON) and tells whether it is in force now; `starts` are the partitions of a
-    batch that were not stored with this revision before, `began` notes that they now are.
+    batch that were not stored with this revision before, `began` notes that they now are. What the database may have
+    lost is forgotten with `forget_starts`.
     """
 
     @property
@@ -67,3 +68,4 @@ class RulesInForce(Protocol):
     def learn(self, revision: str, trackers: str) -> bool: ...
     def starts(self, revision: str, spans: Mapping[Partition, Span]) -> Sequence[Origin]: ...
     def began(self, revision: str, starts: Sequence[Origin]) -> None: ...
+    def forget_starts(self) -> None: ...

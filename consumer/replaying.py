@@ -17,6 +17,7 @@ from consumer.core.positions import LogEnds
 from consumer.core.records import Batch, Partition
 from consumer.core.replay import Replayed, Selection
 from consumer.errors import Fatal
+from consumer.reading import Reader
 from consumer.recomputing import Recomputation
 
 _CHUNK = 500
@@ -49,7 +50,7 @@ class Publisher(Protocol):
 
 def evaluate_again(
     spans: Mapping[Partition, Span],
-    sources: tuple[Log, Recomputation, Book],
+    sources: tuple[Log, Reader, Recomputation, Book],
     tables: Tables,
     selection: Selection,
     steps: tuple[Callable[[int], None], Callable[[], bool] | None],
@@ -65,14 +66,14 @@ def evaluate_again(
         Fatal: a worker began to run.
         MilestonesError: a server is away, or refuses; what was written before stays.
     """
-    log, recomputation, book = sources
+    log, reader, recomputation, book = sources
     advance, workers_run = steps
     report = Replayed()
     for some in log.chunks({key: LogEnds(span.first, span.end) for key, span in spans.items()}):
-        recomputation.take(some)
-        count = sum(map(len, some.values()))
-        report.records += count
-        advance(count)
+        reading = reader.read(some)
+        recomputation.take(reading)
+        report.records += reading.records
+        advance(reading.records)
     recomputation.settle()
     names = {(span.topic_id, span.partition): span.topic for span in spans.values()}
     chosen = (

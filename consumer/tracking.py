@@ -73,3 +73,8 @@ class Tracking:
         """Notes that these starts are committed."""
         for topic_id, partition, _ in starts:
             self._began[topic_id, partition] = revision
+
+    def forget_starts(self) -> None:
+        """They are committed again with the next batches: a database that was restored, or a replica that lagged, lacks
+        what was noted last, and an audit could not tell under which rules its records were evaluated."""
+        self._began.clear()

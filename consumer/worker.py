@@ -252,6 +252,7 @@ class Worker:
         self._storing = self._publishing = None
         log.warning("reading both watermarks again", cause=type(error).__name__, reason=str(error))
         metrics.RECOVERIES.labels(type(error).__name__).inc()
+        self._force.forget_starts()
         self._source.restart()
         if isinstance(error, PublishDown):
             self._batch_records = max(self._batch_records // 2, min(_SMALLEST_BATCH, self._limits.records))

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from psycopg.sql import SQL, Literal
+
 from consumer.core.audit import RevisionStart
 from consumer.core.milestones import Milestone
 from consumer.core.positions import StoredPosition
@@ -29,6 +31,11 @@ class AuditedTables:
         """All positions."""
         rows: list[Any] = self._connection.execute(_SQL["positions"]).fetchall()
         return {Partition(row[0], row[2]): _position(row) for row in rows}
+
+    def snapshot(self) -> str:
+        """The name under which another session sees the same, as long as this transaction is open."""
+        row: Any = self._connection.execute(_SQL["snapshot"]).fetchone()
+        return str(row[0])
 
     def revision_starts(self) -> list[RevisionStart]:
         """Where each revision of the trackers began."""
@@ -55,8 +62,8 @@ class AuditedTables:
 
 
 @contextmanager
-def audited_tables(dsn: str) -> Iterator[AuditedTables]:
-    """The tables as they are now.
+def audited_tables(dsn: str, snapshot: str | None = None) -> Iterator[AuditedTables]:
+    """The tables as they are now, or as another transaction that is still open sees them.
 
     Raises:
         StoreDown: PostgreSQL is away.
@@ -66,6 +73,8 @@ def audited_tables(dsn: str) -> Iterator[AuditedTables]:
         check_schema(connection)
         connection.rollback()
         connection.execute("set transaction isolation level repeatable read, read only")
+        if snapshot is not None:
+            connection.execute(SQL("set transaction snapshot {}").format(Literal(snapshot)))
         yield AuditedTables(connection)
 
 

@@ -6,6 +6,9 @@ select topic, topic_id, partition, consumer_group, next_offset, published_offset
 from stream_position
 order by topic, partition;
 
+-- name: snapshot
+select pg_export_snapshot();
+
 -- name: revision_starts
 select start.topic_id, start.partition, start.first_offset, revision.number, revision.revision::text
 from tracker_revision_start start

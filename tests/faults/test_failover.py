@@ -40,10 +40,13 @@ def test_a_replica_in_step_takes_over(pair: FailoverWorld, on_pair: Trial) -> No
 @pytest.mark.fault("56", "PostgreSQL fails over to a replica that lags", sample=False)
 def test_what_a_lagging_replica_lacks_is_evaluated_again_in_silence(pair: FailoverWorld, on_pair: Trial) -> None:
     on_pair.begin()
+    if on_pair.seed % 2:
+        pair.stop_replication()  # The replica lacks all that was ever evaluated, the beginning too.
     on_pair.work()
     on_pair.work()
     on_pair.wait_for_progress(on_pair.draw.randint(100, 400))
-    pair.stop_replication()
+    if not on_pair.seed % 2:
+        pair.stop_replication()
     on_pair.wait_for_progress(on_pair.draw.randint(20, 300))
     on_pair.restored()
     pair.fail_over()

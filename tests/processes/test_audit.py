@@ -11,6 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from consumer import app_audit
+from consumer.config import load
 from tests.processes.truth import changes, milestones
 from tests.processes.workers import ROOT, Deployment
 
@@ -40,6 +42,21 @@ def test_a_stream_that_was_worked_off_is_clean(deployment: Deployment) -> None:
     assert (code, report["differences"], report["untold"]) == (0, {}, {})
     assert (report["records"], report["expected"]) == (2_000, expected)
     assert (report["stored"], report["announced"]) == (expected, expected)
+
+
+def test_a_long_stream_is_read_by_a_process_of_its_own_which_says_the_same(deployment: Deployment) -> None:
+    expected = settled(deployment)
+    _change(deployment, "delete from milestone where id = %s", *_ids(deployment, 1))
+    settings = load(deployment.write_config())
+    told: list[int] = []
+    steps = app_audit.Progress(lambda _: None, told.append)
+    alone, apart = (
+        app_audit.audit(settings, app_audit.Wanted(), steps, apart_from=records) for records in (1_000_000, 0)
+    )
+    assert apart == alone
+    assert dict(apart.counts) == {"missing": 1, "announced but not stored": 1}
+    assert (apart.records, apart.expected) == (2_000, expected)
+    assert sum(told) == 2 * (2_000 + expected)
 
 
 def _ids(deployment: Deployment, count: int) -> list[str]:

@@ -52,3 +52,10 @@ def test_a_revision_begins_once_in_each_partition(tracking: Tracking) -> None:
     tracking.began(REVISION, starts)
     assert tracking.starts(REVISION, SPANS) == []
     assert tracking.starts("revision 2", SPANS) == starts
+
+
+def test_where_a_revision_began_is_told_again_once_the_database_may_have_lost_it(tracking: Tracking) -> None:
+    starts = tracking.starts(REVISION, SPANS)
+    tracking.began(REVISION, starts)
+    tracking.forget_starts()
+    assert tracking.starts(REVISION, SPANS) == starts
