@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
-from consumer.core.audit import Behind, Difference, Kind, Report, Span, Told
+from consumer.core.audit import Span, Told
 from consumer.core.positions import LogEnds
 from consumer.core.records import Chunk, Partition, Record, all_headers_of, offset_of
 
 REPLAYED, REPAIRED = "replayed", "repaired"
 """Headers of what was announced again, and of what was announced late."""
 
-SHOWN = 1_000
-"""Differences that a report holds in full."""
-
 _NEAR_US = 60_000_000
 """How far the clocks of a broker and of PostgreSQL may be apart."""
 
 
-class Log(Protocol):
-    """Kafka."""
+class Heard(NamedTuple):
+    """Some records of the output topic.
 
-    def chunks(self, ends: Mapping[Partition, LogEnds]) -> Iterator[Chunk]: ...
+    `told`: the announcements among them of what is audited. `from_us`: from then on (µs) the topic tells what was
+    announced: before, retention may have removed it.
+    """
 
-
-class Sequences(Protocol):
-    """What is remembered of announcements."""
-
-    def announce(self, events: Iterable[Told]) -> None: ...
-    def behind(self) -> Iterator[Behind]: ...
+    records: int
+    told: Sequence[Told]
+    from_us: int
 
 
 class Scope(NamedTuple):
@@ -52,10 +48,6 @@ class Scope(NamedTuple):
         """Those of the input, at most."""
         return sum(span.end - span.first for span in self.spans.values())
 
-    def by_id(self) -> dict[tuple[str, int], Span]:
-        """The spans by topic id and partition."""
-        return {(span.topic_id, span.partition): span for span in self.spans.values()}
-
 
 class _Origin(msgspec.Struct):
     topic_id: str
@@ -71,40 +63,24 @@ class _Event(msgspec.Struct):
 
 
 class Announcements:
-    """Reads the output topic into a book."""
+    """Reads records of some of the output topic's partitions."""
 
-    def __init__(self, log: Log, book: Sequences, scope: Scope, report: Report) -> None:
-        self._log, self._book, self._scope, self._report = log, book, scope, report
-        self._by_id = scope.by_id()
+    def __init__(self, spans: Mapping[Partition, Span], output: Mapping[Partition, LogEnds]) -> None:
+        self._by_id = by_id(spans)
+        self._first_to_come = {key for key, end in output.items() if end.low > 0}
         self._decode = msgspec.json.Decoder(_Event).decode
 
-    def read(self, progress: Callable[[int], None]) -> int:
-        """Reads all of it.
-
-        Returns:
-            The time (µs) from which on the topic tells what was announced: before, retention may have removed it.
-        """
-        told_from_us = 0
-        low = {key for key, end in self._scope.output.items() if end.low > 0}
-        for chunk in self._log.chunks(self._scope.output):
-            self._note(chunk)
-            for key in low & chunk.keys():
-                told_from_us = max(told_from_us, chunk[key][0].timestamp()[1] * 1_000 + _NEAR_US)
-            low -= chunk.keys()
-            progress(sum(map(len, chunk.values())))
-        if self._scope.exactly_once:
-            self._check_order()
-        return told_from_us
-
-    def _note(self, chunk: Chunk) -> None:
+    def hear(self, chunk: Chunk) -> Heard:
+        """What they tell."""
         told = [
             one
             for key, records in chunk.items()
             for record in records
             if (one := self._told(f"{key.topic}/{key.partition}/{offset_of(record)}", record)) is not None
         ]
-        self._report.announced += len(told)
-        self._book.announce(told)
+        first = [chunk[key][0].timestamp()[1] * 1_000 + _NEAR_US for key in self._first_to_come & chunk.keys()]
+        self._first_to_come -= chunk.keys()
+        return Heard(sum(map(len, chunk.values())), told, max(first, default=0))
 
     def _told(self, place: str, record: Record) -> Told | None:
         """An announcement of what is audited; None for all others."""
@@ -123,12 +99,10 @@ class Announcements:
         about = event.reference_type, event.reference_name
         return Told(event.id, place, digest_of(value), REPAIRED in headers, *about, topic_id, partition, offset)
 
-    def _check_order(self) -> None:
-        """Announcements of one document from one partition come in order of its offsets, but for late ones."""
-        for one in self._book.behind():
-            if not one.repaired:
-                about, detail = f"{one.reference_type} {one.reference_name}", f"behind that of offset {one.behind}"
-                self._report.add(Difference(Kind.OUT_OF_ORDER, one.place, about, detail, one.id), SHOWN)
+
+def by_id(spans: Mapping[Partition, Span]) -> dict[tuple[str, int], Span]:
+    """Spans by topic id and partition."""
+    return {(span.topic_id, span.partition): span for span in spans.values()}
 
 
 def digest_of(value: bytes | None) -> bytes:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from consumer.ahead import ahead
-from consumer.announcements import Scope
+from consumer.announcements import Announcements, Heard, Scope
 from consumer.app import decoders, topics_of
 from consumer.auditing import Audit
 from consumer.config import Settings
@@ -31,9 +31,13 @@ from consumer.repairing import repair
 from consumer.scratch.book import Book
 from consumer.tuning import tune
 
+_Part = TypeVar("_Part")
+
 _PATIENCE_S = 30.0
 _WORTH_A_PROCESS = 100_000
 """Records. A process takes a second to start."""
+READERS = 2
+"""Processes. Reading takes about twice as long as what is done with it."""
 
 
 class Wanted(NamedTuple):
@@ -68,7 +72,7 @@ def audit(
 
     Args:
         execute: also repairs what can be: writes rows that are missing, and announces what was not announced.
-        apart_from: from so many records on, the input is read by a process of its own.
+        apart_from: from so many records on, the input is read by processes of their own.
 
     Raises:
         ConfigError: there is no such topic or partition among those that were ever stored.
@@ -103,32 +107,67 @@ def _audited(settings: Settings, wanted: Wanted, progress: Progress, book: Book,
         spans = _spans(positions, committed, topics, (wanted, revisions))
         scope = Scope(spans, _output(settings, topics), _is_exactly_once(settings))
         progress.begin(scope.records)
-        arguments = (settings, spans, _proofs(positions, spans), tables.snapshot())
-        is_apart = scope.input_records >= apart_from
-        readings = ahead(_readings_apart, *arguments) if is_apart else _readings(*arguments)
-        with closing(readings):
-            parts = readings, revisions, Recomputation(book, spans)
-            report = Audit(scope, (Log(settings.kafka), tables), book, parts, progress.advance).run()
+        shared = (settings, spans, _proofs(positions, spans), tables.snapshot())
+        if scope.input_records >= apart_from:
+            pieces = ahead(_read_apart, [(*shared, share) for share in _shares(scope)])
+        else:
+            pieces = _read(*shared, _Share(spans, scope.output))
+        with closing(pieces):
+            parts = pieces, revisions, Recomputation(book, spans)
+            report = Audit(scope, tables, book, parts, progress.advance).run()
     report.untold.update(f"{key.topic}-{key.partition} was deleted, or made again: not audited" for key in gone)
     return report
 
 
-def _readings(
-    settings: Settings, spans: Mapping[Partition, Span], proofs: Mapping[Partition, LastRecord], snapshot: str
-) -> Generator[Reading, None, None]:
-    """What the input says, with the tables as they stand in a snapshot."""
+class _Share(NamedTuple):
+    """What one process reads: partitions of the input, then of the output topic."""
+
+    spans: Mapping[Partition, Span]
+    output: Mapping[Partition, LogEnds]
+
+
+def _shares(scope: Scope) -> list[_Share]:
+    """For each of the processes, about as many records."""
+    inputs = _parted(scope.spans, lambda span: span.end - span.first)
+    outputs = _parted(scope.output, lambda ends: ends.high - ends.low)
+    return [_Share(*share) for share in zip(inputs, outputs, strict=True)]
+
+
+def _parted(whole: Mapping[Partition, _Part], size: Callable[[_Part], int]) -> list[dict[Partition, _Part]]:
+    parted: list[dict[Partition, _Part]] = [{} for _ in range(READERS)]
+    for key, part in sorted(whole.items(), key=lambda item: -size(item[1])):
+        min(parted, key=lambda share: sum(map(size, share.values())))[key] = part
+    return parted
+
+
+def _read(
+    settings: Settings,
+    spans: Mapping[Partition, Span],
+    proofs: Mapping[Partition, LastRecord],
+    snapshot: str,
+    share: _Share,
+) -> Generator[Reading | Heard, None, None]:
+    """What input and output say, with the tables as they stand in a snapshot."""
+    log = Log(settings.kafka)
     with audited_tables(settings.dsn, snapshot) as tables, registry_of(settings) as registry:
         decoders_of = Decoders(_rules(tables, settings), decoders(settings, registry))
-        reader = Reader((Revisions(tables.revision_starts()), decoders_of), spans, proofs, tables)
-        for chunk in Log(settings.kafka).chunks({key: LogEnds(span.first, span.end) for key, span in spans.items()}):
+        reader = Reader((Revisions(tables.revision_starts()), decoders_of), share.spans, proofs, tables)
+        for chunk in log.chunks({key: LogEnds(span.first, span.end) for key, span in share.spans.items()}):
             yield reader.read(chunk)
+    announcements = Announcements(spans, share.output)
+    for chunk in log.chunks(share.output):
+        yield announcements.hear(chunk)
 
 
-def _readings_apart(
-    settings: Settings, spans: Mapping[Partition, Span], proofs: Mapping[Partition, LastRecord], snapshot: str
-) -> Generator[Reading, None, None]:
+def _read_apart(
+    settings: Settings,
+    spans: Mapping[Partition, Span],
+    proofs: Mapping[Partition, LastRecord],
+    snapshot: str,
+    share: _Share,
+) -> Generator[Reading | Heard, None, None]:
     tune()
-    yield from _readings(settings, spans, proofs, snapshot)
+    yield from _read(settings, spans, proofs, snapshot, share)
 
 
 def late_publisher(settings: Settings) -> Publisher:

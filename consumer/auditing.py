@@ -11,11 +11,26 @@ from typing import Protocol
 
 import msgspec
 
-from consumer.announcements import SHOWN, Announcements, Log, Scope, Sequences, digest_of
-from consumer.core.audit import Announced, Difference, Expected, Kind, Repair, Report, Span, is_certain, unlike
+from consumer.announcements import Heard, Scope, by_id, digest_of
+from consumer.core.audit import (
+    Announced,
+    Behind,
+    Difference,
+    Expected,
+    Kind,
+    Repair,
+    Report,
+    Span,
+    Told,
+    is_certain,
+    unlike,
+)
 from consumer.core.milestones import Milestone, announced_value
 from consumer.reading import Reading, Revisions
 from consumer.recomputing import Recomputation
+
+SHOWN = 1_000
+"""Differences that a report holds in full."""
 
 _END = ("~", None)
 """Behind all ids."""
@@ -29,9 +44,11 @@ class Tables(Protocol):
     def deleted(self, ids: Sequence[str]) -> set[str]: ...
 
 
-class Book(Sequences, Protocol):
+class Book(Protocol):
     """What an audit remembers beside what its recomputation does."""
 
+    def announce(self, events: Iterable[Told]) -> None: ...
+    def behind(self) -> Iterator[Behind]: ...
     def expected(self) -> Iterator[Expected]: ...
     def announced(self) -> Iterator[tuple[str, Announced]]: ...
     def is_loose(self, milestone: Milestone) -> bool: ...
@@ -48,15 +65,14 @@ class Audit:
     def __init__(
         self,
         scope: Scope,
-        sources: tuple[Log, Tables],
+        tables: Tables,
         book: Book,
-        parts: tuple[Iterable[Reading], Revisions, Recomputation],
+        parts: tuple[Iterable[Reading | Heard], Revisions, Recomputation],
         progress: Callable[[int], None],
     ) -> None:
-        self._scope, self._book, self._progress = scope, book, progress
-        self._readings, self._revisions, self._recomputation = parts
-        self._log, self._tables = sources
-        self._by_id = scope.by_id()
+        self._scope, self._tables, self._book, self._progress = scope, tables, book, progress
+        self._pieces, self._revisions, self._recomputation = parts
+        self._by_id = by_id(scope.spans)
         self._report = Report()
         self._told_from_us = 0
 
@@ -67,8 +83,15 @@ class Audit:
             MilestonesError: a server does not answer, or refuses.
         """
         self._check_watermarks()
-        self._read_input()
-        self._told_from_us = Announcements(self._log, self._book, self._scope, self._report).read(self._progress)
+        for piece in self._pieces:
+            if isinstance(piece, Reading):
+                self._take(piece)
+            else:
+                self._hear(piece)
+            self._progress(piece.records)
+        self._recomputation.settle()
+        if self._scope.exactly_once:
+            self._check_order()
         self._compare()
         return self._report
 
@@ -91,18 +114,27 @@ class Audit:
                 detail = f"published up to {span.published}, stored up to {span.stored}: PostgreSQL was restored"
                 self._differs(Kind.WATERMARK, place, "stored", detail)
 
-    def _read_input(self) -> None:
-        for reading in self._readings:
-            self._recomputation.take(reading)
-            for letter in reading.poison:
-                place = f"{letter.topic}/{letter.origin.partition}/{letter.origin.offset}"
-                self._differs(Kind.DEAD_LETTER_MISSING, place, letter.error_class, letter.message)
-            for key, offset in reading.unproven:
-                place, detail = f"{key.topic}/{key.partition}/{offset}", "the log holds another one than was stored"
-                self._differs(Kind.WATERMARK, place, "the last record", detail)
-            self._report.records += reading.records
-            self._progress(reading.records)
-        self._recomputation.settle()
+    def _take(self, reading: Reading) -> None:
+        self._report.records += reading.records
+        self._recomputation.take(reading)
+        for letter in reading.poison:
+            place = f"{letter.topic}/{letter.origin.partition}/{letter.origin.offset}"
+            self._differs(Kind.DEAD_LETTER_MISSING, place, letter.error_class, letter.message)
+        for key, offset in reading.unproven:
+            place, detail = f"{key.topic}/{key.partition}/{offset}", "the log holds another one than was stored"
+            self._differs(Kind.WATERMARK, place, "the last record", detail)
+
+    def _hear(self, heard: Heard) -> None:
+        self._report.announced += len(heard.told)
+        self._told_from_us = max(self._told_from_us, heard.from_us)
+        self._book.announce(heard.told)
+
+    def _check_order(self) -> None:
+        """Announcements of one document from one partition come in order of its offsets, but for late ones."""
+        for one in self._book.behind():
+            if not one.repaired:
+                about, detail = f"{one.reference_type} {one.reference_name}", f"behind that of offset {one.behind}"
+                self._differs(Kind.OUT_OF_ORDER, one.place, about, detail, one.id)
 
     def _compare(self) -> None:
         """One pass over what is expected, stored and announced, side by side in order of the ids."""

@@ -10,11 +10,11 @@ from typing import Protocol
 
 import msgspec
 
-from consumer.announcements import REPLAYED, Log
+from consumer.announcements import REPLAYED
 from consumer.core.audit import Expected, Span
 from consumer.core.milestones import Event, Milestone, announcement, iso_time
 from consumer.core.positions import LogEnds
-from consumer.core.records import Batch, Partition
+from consumer.core.records import Batch, Chunk, Partition
 from consumer.core.replay import Replayed, Selection
 from consumer.errors import Fatal
 from consumer.reading import Reader
@@ -28,6 +28,12 @@ class Tables(Protocol):
 
     def present(self, ids: Sequence[str]) -> set[str]: ...
     def write_replayed(self, milestones: Sequence[Milestone]) -> int: ...
+
+
+class Log(Protocol):
+    """Kafka."""
+
+    def chunks(self, ends: Mapping[Partition, LogEnds]) -> Iterator[Chunk]: ...
 
 
 class Book(Protocol):

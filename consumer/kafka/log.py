@@ -15,9 +15,9 @@ from consumer.kafka.settings import consumer_settings, made
 
 _CHUNK = 1_000
 _READ_AHEAD: Mapping[str, object] = {
-    "queued.max.messages.kbytes": 16_384,
+    "queued.max.messages.kbytes": 8_192,
     "fetch.message.max.bytes": 256 << 10,
-    "fetch.max.bytes": 2 << 20,
+    "fetch.max.bytes": 1 << 20,
 }
 """Less than a worker reads ahead: an audit never waits for a commit, so a small queue does not run dry."""
 _SILENCE_S = 30.0

@@ -1,4 +1,4 @@
-"""A generator in a process of its own: its items, its errors, and its end."""
+"""Generators in processes of their own: their items, their errors, and their end."""
 
 import os
 import signal
@@ -12,8 +12,8 @@ from consumer.ahead import ahead
 from consumer.errors import Fatal, MilestonesError
 
 
-def _numbers(count: int) -> Generator[int, None, None]:
-    yield from range(count)
+def _numbers(first: int, end: int) -> Generator[int, None, None]:
+    yield from range(first, end)
 
 
 def _pid_then(what: str) -> Generator[int, None, None]:
@@ -26,33 +26,36 @@ def _pid_then(what: str) -> Generator[int, None, None]:
         yield 0
 
 
-def test_items_come_in_order_and_end() -> None:
-    assert list(ahead(_numbers, 20_000)) == list(range(20_000))
+def test_the_items_of_each_share_come_in_order_and_end() -> None:
+    found = list(ahead(_numbers, [(0, 20_000), (20_000, 20_001), (30_000, 40_000)]))
+    assert [one for one in found if one < 20_000] == list(range(20_000))
+    assert [one for one in found if one >= 30_000] == list(range(30_000, 40_000))
+    assert len(found) == 30_001
 
 
 def test_an_error_is_raised_where_the_items_are_used() -> None:
-    items = ahead(_pid_then, "fail")
+    items = ahead(_pid_then, [("fail",)])
     assert next(items) != os.getpid()
     with pytest.raises(Fatal, match="no such schema"):
         next(items)
 
 
 def test_a_process_that_is_killed_is_told_from_one_that_has_no_more() -> None:
-    items = ahead(_pid_then, "die")
+    items = ahead(_pid_then, [("die",)])
     next(items)
     with pytest.raises(MilestonesError, match="ended early"):
         next(items)
 
 
 def test_whoever_stops_early_leaves_no_process_behind() -> None:
-    items = ahead(_pid_then, "go on")
+    items = ahead(_pid_then, [("go on",)])
     process = psutil.Process(next(items))
     items.close()
     assert not process.is_running()
 
 
 def test_the_process_ends_when_nobody_can_read_any_more() -> None:
-    items = ahead(_pid_then, "go on")
+    items = ahead(_pid_then, [("go on",)])
     process = psutil.Process(next(items))
     process.send_signal(signal.SIGINT)  # Ctrl-C is for the one that started it.
     time.sleep(0.1)
