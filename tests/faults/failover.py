@@ -41,7 +41,8 @@ class FailoverWorld(World):
         wait_until(self._in_step, timeout_s=10.0, what="the replica is synchronous")
 
     def stop_replication(self) -> None:
-        """From now on the replica stays where it is."""
+        """From now on the replica stays where it is; until now it has everything."""
+        wait_until(self._has_all, timeout_s=10.0, what="the replica has everything")
         _execute(self._replica, "alter system set primary_conninfo = ''", "select pg_reload_conf()")
         wait_until(lambda: not self._followers(), timeout_s=10.0, what="nobody follows the primary")
 
@@ -49,6 +50,12 @@ class FailoverWorld(World):
         """The primary dies; the replica takes its place."""
         self._primary.kill()
         _execute(self._replica, "select pg_promote()")
+
+    def _has_all(self) -> bool:
+        with psycopg.connect(self._primary.admin_dsn) as connection:
+            query = "select coalesce(bool_and(replay_lsn >= pg_current_wal_lsn()), false) from pg_stat_replication"
+            row = connection.execute(query).fetchone()
+        return bool(row and row[0])
 
     def _in_step(self) -> bool:
         return self._followers() == [("sync",)]

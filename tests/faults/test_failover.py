@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from consumer.app import apply_configured_trackers
+from consumer.config import load
 from tests.faults.failover import FailoverWorld, failover_world
 from tests.faults.trial import Trial
 from tests.faults.world import World
@@ -41,7 +43,9 @@ def test_a_replica_in_step_takes_over(pair: FailoverWorld, on_pair: Trial) -> No
 def test_what_a_lagging_replica_lacks_is_evaluated_again_in_silence(pair: FailoverWorld, on_pair: Trial) -> None:
     on_pair.begin()
     if on_pair.seed % 2:
-        pair.stop_replication()  # The replica lacks all that was ever evaluated, the beginning too.
+        # The replica has the trackers, and lacks all that was ever evaluated with them.
+        apply_configured_trackers(load(on_pair.write_config()))
+        pair.stop_replication()
     on_pair.work()
     on_pair.work()
     on_pair.wait_for_progress(on_pair.draw.randint(100, 400))
