@@ -18,6 +18,8 @@ from tests.processes import tally
 
 _RESULTS: Final = pytest.StashKey[Results]()
 _BEGAN: Final = pytest.StashKey[float]()
+_LONGEST_PROBLEM: Final = 20_000
+"""What is wrong, the history and the end of the workers' logs: a fault that comes once in hundred runs tells all of it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -84,7 +86,7 @@ def pytest_runtest_makereport(
         return report
     counted, took = tally.current(), time.monotonic() - item.stash[_BEGAN]
     row, fault = marker.args
-    problem = str(getattr(call.excinfo, "value", ""))[:300] if report.failed else ""
+    problem = str(getattr(call.excinfo, "value", ""))[:_LONGEST_PROBLEM] if report.failed else ""
     results.add(
         Result(
             str(row), fault, _name(item), _seed(item), report.passed, counted.records, counted.lost,

@@ -157,7 +157,7 @@ class Trial(Deployment):
     def judge(self, sent: Sequence[Change], *, dead_letters: int = 0, in_order: bool = True) -> None:
         """Nothing is lost, nothing is there twice, and nothing was ever seen that must not be."""
         problems = self.problems_after(sent, dead_letters=dead_letters, in_order=in_order)
-        assert problems == [], self._account()
+        assert not problems, "\n".join([*problems, self._account()])
         if self.audited:
             self.assert_clean()
 
