@@ -28,10 +28,11 @@ STOP = {
 }
 """Code to advice."""
 
-READ_AGAIN = frozenset(
+OF_AN_OFFSET = frozenset({KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET})
+"""The log does not hold what was asked for."""
+
+READ_AGAIN = OF_AN_OFFSET | frozenset(
     {
-        KafkaError.OFFSET_OUT_OF_RANGE,
-        KafkaError._AUTO_OFFSET_RESET,
         KafkaError._MAX_POLL_EXCEEDED,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError._UNKNOWN_PARTITION,

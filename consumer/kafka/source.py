@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import cast
 
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 from msgspec.structs import replace
 
 from consumer.core.inputs import Inputs
 from consumer.core.positions import Start, check_proof
 from consumer.core.records import Batch, Partition, Record, Span, fingerprint, offset_of, partition_of
 from consumer.errors import Fatal, PublishDown, Transient
-from consumer.kafka.consumer_errors import STOP, Troubles, broken
+from consumer.kafka.consumer_errors import OF_AN_OFFSET, STOP, Troubles, broken
 from consumer.kafka.holding import Holding, keys_of
 from consumer.kafka.offsets import GroupOffsets
 from consumer.kafka.reading import Reading
@@ -78,7 +78,9 @@ class Source:
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for partition in partitions:
-            partition.offset = OFFSET_END
+            # The lowest number: a place that the client has to look up (END) it may look up again half a second later,
+            # and go on there instead of where `start` told it to. What lies below both watermarks is never taken.
+            partition.offset = 0
         consumer.incremental_assign(partitions)
         consumer.pause(partitions)
         self.waiting |= keys_of(partitions)
@@ -235,15 +237,17 @@ class Source:
             if reading is not None:
                 reading.end = offset_of(message)
             return
-        if error.code() not in STOP and message.topic() and not self._reads(message.topic()):
-            # A pattern that matches nothing yet, or a topic that was deleted: nothing comes after it.
+        if error.code() not in STOP and message.topic() and not self._concerns(error, message):
             return
         place = f" ({message.topic()}-{message.partition()}, offset {message.offset()})" if message.topic() else ""
         self._troubles.notice(error, place)
         self._troubles.read_again(error.str())
 
-    def _reads(self, topic: str | None) -> bool:
-        return any(key.topic == topic for key in self._reading)
+    def _concerns(self, error: KafkaError, message: Message) -> bool:
+        """Not that of a partition that only waits, whose log may begin above 0; nor of a topic that is not there."""
+        if error.code() in OF_AN_OFFSET:
+            return partition_of(message) in self._reading
+        return any(key.topic == message.topic() for key in self._reading)
 
     def _spans(self) -> dict[Partition, Span]:
         spans = {key: reading.taken() for key, reading in self._reading.items()}

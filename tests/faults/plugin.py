@@ -19,7 +19,7 @@ from tests.processes import tally
 _RESULTS: Final = pytest.StashKey[Results]()
 _BEGAN: Final = pytest.StashKey[float]()
 _LONGEST_PROBLEM: Final = 20_000
-"""What is wrong, the history and the end of the workers' logs: a fault that comes once in hundred runs tells all of it."""
+"""What is wrong, the history, the ends of the logs: a fault that comes once in a hundred runs tells all of it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
