@@ -14,21 +14,15 @@ from consumer.config import Settings
 from consumer.core.breaker import DeadLetterLimits
 from consumer.core.dead_letters import Payload
 from consumer.core.events import Decoded
-from consumer.core.facts import DatabaseFacts
 from consumer.core.inputs import Inputs
 from consumer.core.letters import NotedLetter, Selection, is_of_document
-from consumer.core.positions import StoredPosition
 from consumer.core.records import Batch, Partition
-from consumer.core.trackers import Rules, Tracker, Trackers
-from consumer.diagnosis.cluster import Wanted
+from consumer.core.trackers import Rules, Trackers
 from consumer.errors import Fatal
-from consumer.examining import Examination
-from consumer.examining import Terms as ExaminationTerms
 from consumer.faults import fault_point
 from consumer.formats.decoder import ChangeDecoder
 from consumer.formats.shapes import Options, Shape
 from consumer.kafka.dead_letters import LetterReader, Redriver
-from consumer.kafka.inspection import Cluster
 from consumer.kafka.publisher import Publisher, TransactionalIds
 from consumer.kafka.registry import Registry
 from consumer.kafka.settings import session_timeout_s
@@ -36,7 +30,6 @@ from consumer.kafka.source import Source
 from consumer.kafka.topics import NewTopicPlan, Topics
 from consumer.ports import Decoder
 from consumer.postgres.dead_letters import noted_letters, redrive_notes
-from consumer.postgres.inspection import database_facts, positions_there, trackers_there
 from consumer.postgres.store import Store
 from consumer.postgres.trackers import Plan, apply_trackers, current_trackers
 from consumer.redriving import Redrive, Report, Terms, payloads_of
@@ -44,9 +37,6 @@ from consumer.tracking import Tracking
 from consumer.worker import Limits, Worker
 
 log = structlog.get_logger(__name__)
-
-_DOCTORS_PATIENCE_S = 30.0
-"""How long the doctor waits for one answer of the schema registry; a worker comes back for it."""
 
 
 class _TimedDecoder:
@@ -150,44 +140,6 @@ def _letter_reader(settings: Settings) -> LetterReader:
     return LetterReader(settings.kafka, topics_of(settings), settings.dead_letter_topic)
 
 
-class _Database:
-    """PostgreSQL, for an examination."""
-
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-
-    def facts(self) -> DatabaseFacts:
-        return database_facts(self._dsn)
-
-    def trackers(self) -> list[Tracker]:
-        return trackers_there(self._dsn)
-
-    def positions(self) -> dict[Partition, StoredPosition]:
-        return positions_there(self._dsn)
-
-
-@contextmanager
-def examination(settings: Settings, sample: int, workers: int, now_s: Callable[[], float]) -> Iterator[Examination]:
-    """An examination of the servers and the newest `sample` records. It writes nothing, and joins no group."""
-    outputs = (settings.output.topic, settings.dead_letter_topic)
-    prefix = f"{settings.group}-{settings.processing.instance}"
-    exactly_once = settings.output.guarantee == "exactly_once"
-    retention_ms = (settings.output.retention_ms, settings.output.dead_letter_retention_ms)
-    wanted = Wanted(
-        settings.inputs, *outputs, settings.input.create_topics, prefix,
-        dict(zip(outputs, retention_ms, strict=True)), workers,
-    )  # fmt: skip
-    cluster = Cluster(settings.kafka, settings.inputs, outputs, f"{prefix}-doctor" if exactly_once else None)
-    registry = Registry(settings.input.registry, patience_s=_DOCTORS_PATIENCE_S) if settings.input.registry else None
-    documents, options = settings.document_types(), _options(settings)
-    terms = ExaminationTerms(wanted, settings.group, sample, settings.tracker_list(), documents, options)
-    try:
-        yield Examination(cluster, _Database(settings.dsn), registry, terms, now_s)
-    finally:
-        if registry is not None:
-            registry.close()
-
-
 @contextmanager
 def worker_for(
     settings: Settings,
@@ -222,7 +174,7 @@ def worker_for(
 
 def decoders(settings: Settings, registry: Registry | None) -> Callable[[Rules], Decoder]:
     """Makes the decoder of rules."""
-    options = _options(settings)
+    options = options_of(settings)
 
     def decoder_for(rules: Rules) -> Decoder:
         return _TimedDecoder(ChangeDecoder(rules, options, registry))
@@ -230,7 +182,8 @@ def decoders(settings: Settings, registry: Registry | None) -> Callable[[Rules],
     return decoder_for
 
 
-def _options(settings: Settings) -> Options:
+def options_of(settings: Settings) -> Options:
+    """What config.yaml says of formats."""
     said = settings.input
     names = settings.inputs.names
     only_topic = names[0] if len(names) == 1 else ""

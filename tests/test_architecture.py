@@ -18,19 +18,21 @@ PACKAGE = REPOSITORY / "consumer"
 LAYERS: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {
-        "demo", "insight", "app", "app_audit", "app_replay", "redriving", "diagnosis", "supervisor", "probes",
-        "patience", "tuning", "log_lines", "stopping", "worker", "metrics", "config", "postgres", "core", "errors",
+        "demo", "insight", "app", "app_audit", "app_doctor", "app_replay", "redriving", "diagnosis", "supervisor",
+        "probes", "patience", "tuning", "log_lines", "stopping", "worker", "metrics", "config", "postgres", "core",
+        "errors",
     },
     "demo": {"app", "worker", "config", "metrics", "kafka", "postgres", "formats", "core", "errors", "packaged"},
     "insight": {"postgres", "core", "errors", "packaged"},
     "app": {
-        "worker", "assignment", "tracking", "redriving", "examining", "diagnosis", "patience", "batch", "ports",
-        "config", "metrics", "faults", "kafka", "postgres", "formats", "core", "errors",
+        "worker", "assignment", "tracking", "redriving", "patience", "batch", "ports", "config", "metrics", "faults",
+        "kafka", "postgres", "formats", "core", "errors",
     },
     "app_audit": {
         "app", "ahead", "announcements", "auditing", "reading", "recomputing", "repairing", "scratch", "tuning",
         "config", "kafka", "postgres", "core", "errors",
     },
+    "app_doctor": {"app", "examining", "diagnosis", "config", "kafka", "postgres", "core"},
     "app_replay": {
         "app", "app_audit", "reading", "recomputing", "replaying", "scratch", "config", "kafka", "postgres", "core",
         "errors",

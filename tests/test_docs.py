@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from consumer import errors, metrics
-from consumer.cli import app
+from consumer.cli import app_for
 from consumer.config import ColumnSection, DocumentSection, Settings, load, read_trackers
 from consumer.core.trackers import Rule, Tracker
 from consumer.core.values import ENCODINGS, Encoding, canonical
@@ -146,7 +146,7 @@ def _command_lines() -> Iterator[str]:
 
 @pytest.mark.parametrize("line", sorted({line for line in _command_lines() if line.startswith("milestones ")}))
 def test_commands_in_the_docs_exist(line: str) -> None:
-    command: Any = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app_for([]))
     for word in shlex.split(line)[1:]:
         if hasattr(command, "commands") and not word.startswith("-"):
             assert word in command.commands, f"{line!r}: there is no command {word!r}"

@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from consumer import __version__
-from consumer.cli import audit, check, dead_letters, demo, doctor, migrate, replay, run, status, trackers
 from consumer.cli.output import say_error
 from consumer.errors import ConfigError, MilestonesError
 
-app = typer.Typer(
-    name="milestones",
-    help="Exactly-once milestones from any change stream.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
-run.add_to(app)
-demo.add_to(app)
-migrate.add_to(app)
-check.add_to(app)
-status.add_to(app)
-doctor.add_to(app)
-audit.add_to(app)
-replay.add_to(app)
-app.add_typer(trackers.app, name="trackers")
-app.add_typer(dead_letters.app, name="dead-letters")
+_MODULES = {
+    "run": "run",
+    "take-over": "run",
+    "demo": "demo",
+    "migrate": "migrate",
+    "check": "check",
+    "status": "status",
+    "doctor": "doctor",
+    "audit": "audit",
+    "replay": "replay",
+    "trackers": "trackers",
+    "dead-letters": "dead_letters",
+}
+"""Commands, and the modules of this package that have them."""
+
+
+def app_for(words: Sequence[str]) -> typer.Typer:
+    """The command line that understands these words.
+
+    Only the module of the command that they name is imported: a worker need not wait for what the doctor needs.
+    """
+    app = typer.Typer(
+        name="milestones",
+        help="Exactly-once milestones from any change stream.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
+    app.callback()(_options)
+    named = _MODULES.get(words[0]) if words else None
+    for module in dict.fromkeys(_MODULES.values()) if named is None else [named]:
+        import_module(f"consumer.cli.{module}").add_to(app)
+    return app
 
 
 def _version(wanted: bool) -> None:
@@ -37,7 +54,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
@@ -49,7 +65,7 @@ def _options(
 def main() -> None:
     """Exit codes: 0 done, 1 failed, 2 wrong usage or config, 3 a check found differences."""
     try:
-        app()
+        app_for(sys.argv[1:])()
     except ConfigError as error:
         say_error("config", str(error))
         sys.exit(2)

@@ -27,6 +27,12 @@ app = typer.Typer(
     no_args_is_help=True, help="See what could not be evaluated, and send it again.", pretty_exceptions_enable=False
 )
 
+
+def add_to(parent: typer.Typer) -> None:
+    """Adds the commands."""
+    parent.add_typer(app, name="dead-letters")
+
+
 _REASONS = [kind.__name__ for kind in Poison.__subclasses__()]
 _LONGEST_LIST = 20
 

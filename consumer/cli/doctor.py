@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from consumer.app import examination
+from consumer.app_doctor import examination
 from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console, errors
 from consumer.config import load
 from consumer.core.printable import printable

@@ -17,6 +17,12 @@ from consumer.postgres.trackers import apply_trackers, current_trackers, history
 
 app = typer.Typer(no_args_is_help=True, help="See and change what is followed.", pretty_exceptions_enable=False)
 
+
+def add_to(parent: typer.Typer) -> None:
+    """Adds the commands."""
+    parent.add_typer(app, name="trackers")
+
+
 Name = Annotated[str, typer.Argument(help="The tracker's name.")]
 
 

@@ -11,7 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 from typer.testing import CliRunner
 
-from consumer.cli import app, main
+from consumer.cli import app_for, main
 from consumer.errors import ConfigError, Fatal
 from tests.unit.samples import DATA
 
@@ -59,14 +59,14 @@ def test_check_masks_every_secret(tmp_path: Path) -> None:
         "kafka: {bootstrap.servers: k, group.id: g, sasl.password: hunter2, ssl.key.password: hunter3}\n"
         "postgres: {dsn: \"host=h password='hunter4 \\\\' x' user=u\"}\n"
     )
-    printed = CliRunner().invoke(app, ["check", "--config", str(path)])
+    printed = CliRunner().invoke(app_for([]), ["check", "--config", str(path)])
     assert printed.exit_code == 0
     assert "hunter" not in printed.output
     assert printed.output.count("********") == 3
 
 
 def test_the_schema_is_a_json_schema_that_the_projects_configuration_follows() -> None:
-    printed = CliRunner().invoke(app, ["check", "--schema"])
+    printed = CliRunner().invoke(app_for([]), ["check", "--schema"])
     schema = json.loads(printed.stdout)
     Draft202012Validator.check_schema(schema)
     validator = Draft202012Validator(schema)
@@ -137,8 +137,9 @@ def test_help_and_version_end_with_0(
 
 
 def test_every_command_of_the_help_explains_itself() -> None:
-    groups = [command for group in app.registered_groups for command in group.typer_instance.registered_commands]  # type: ignore[union-attr]
-    for command in (*app.registered_commands, *groups):
+    everything = app_for([])
+    groups = [command for group in everything.registered_groups for command in group.typer_instance.registered_commands]  # type: ignore[union-attr]
+    for command in (*everything.registered_commands, *groups):
         assert command.callback is not None
         assert command.callback.__doc__, command.name
 
