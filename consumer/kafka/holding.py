@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from consumer.core.records import Partition
-from consumer.errors import Transient
+from consumer.kafka.subscription import place_at
 
 _WAIT_S = 1.0
 
@@ -31,14 +31,7 @@ class Holding:
         Raises:
             Transient: the client cannot place it now.
         """
-        place = TopicPartition(key.topic, key.partition, offset)
-        try:
-            # Assigned anew: what the client fetched beyond this record is dropped with the old assignment.
-            self._consumer.incremental_unassign([place])
-            self._consumer.incremental_assign([place])
-            self._consumer.pause([place])
-        except KafkaException as error:
-            raise Transient(f"{key.topic}-{key.partition} cannot be held yet: {error}") from error
+        place_at(self._consumer, TopicPartition(key.topic, key.partition, offset), paused=True)
         self._until_s[key] = time.monotonic() + _WAIT_S
 
     def resume(self) -> None:

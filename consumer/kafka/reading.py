@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from consumer.core.positions import Start
-from consumer.core.records import LastRecord, Record, Span, fingerprint, next_offset_of
+from consumer.core.positions import Start, check_proof
+from consumer.core.records import LastRecord, Record, Span, fingerprint, next_offset_of, offset_of
 
 _STEP = 20_000
 
@@ -17,7 +17,7 @@ class Reading:
     met that is to be gone on with. `last`: the last record taken for the next batch.
     """
 
-    __slots__ = ("begin", "confirmed", "end", "fresh", "last", "proof", "span")
+    __slots__ = ("_seen", "_sure", "begin", "confirmed", "end", "fresh", "last", "proof", "span")
 
     def __init__(self, start: Start) -> None:
         self.span = start.span
@@ -27,6 +27,34 @@ class Reading:
         self.fresh = True
         self.end = 0
         self.last: Record | None = None
+        self._seen, self._sure = -1, False
+
+    def begins_at(self, offset: int) -> bool:
+        """Whether what comes first is what stands first in the log, and not where the client has strayed to.
+
+        Markers or removed records may stand at the place that was asked for. Then whoever asks again gets the same
+        again, since a log does not change; once would be believing that the client does as it is told.
+        """
+        if not self._sure:
+            self._sure = offset <= self.begin or offset == self._seen
+            self._seen = offset
+        return self._sure
+
+    def admits(self, record: Record) -> bool:
+        """Whether this record is one to go on with; reading began a little earlier, at the one that proves the log.
+
+        Raises:
+            Fatal: it is another log under the same topic id.
+        """
+        offset = offset_of(record)
+        admitted = offset >= min(self.span.stored, self.span.published)
+        proof = self.proof
+        if proof is not None and offset >= proof.offset:
+            self.proof = None
+            if offset == proof.offset:
+                check_proof(f"{self.span.topic}-{self.span.partition}", proof, fingerprint(record))
+        self.fresh = self.proof is not None or not admitted
+        return admitted
 
     def moved(self, next_offset: int, last: LastRecord | None = None) -> Span:
         """What a batch that reads up to `next_offset` does to this partition."""

@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from msgspec.structs import replace
 
 from consumer.core.inputs import Inputs
-from consumer.core.positions import Start, check_proof
-from consumer.core.records import Batch, Partition, Record, Span, fingerprint, offset_of, partition_of
-from consumer.errors import Fatal, PublishDown, Transient
+from consumer.core.positions import Start
+from consumer.core.records import Batch, Partition, Record, Span, offset_of, partition_of
+from consumer.errors import Fatal, PublishDown
 from consumer.kafka.consumer_errors import OF_AN_OFFSET, STOP, Troubles, broken
 from consumer.kafka.holding import Holding, keys_of
 from consumer.kafka.offsets import GroupOffsets
 from consumer.kafka.reading import Reading
 from consumer.kafka.settings import input_settings, made
-from consumer.kafka.subscription import leave, subscribe
+from consumer.kafka.subscription import leave, place_at, subscribe
 
 _CHUNK = 2_000
 _QUIET_S = 0.5
@@ -38,11 +38,11 @@ class Source:
         # For each record: a plain tuple finds a Partition, and is made in a fraction of the time.
         self._reading_at = cast("Callable[[object], Reading | None]", self._reading.get)
         self.waiting: set[Partition] = set()
+        self._strayed: set[Partition] = set()
         self._troubles = Troubles()
         self._revoked = False
         self.before_revoke: Callable[[], None] = _nothing
-        self._last_record_s = 0.0
-        kept = self._troubles.kept
+        self._last_record_s, kept = 0.0, self._troubles.kept
         callbacks = {"error_cb": kept(self._on_error), "on_commit": kept(self._on_commit)}
         self._consumer = made(Consumer, {**input_settings(kafka, inputs), **callbacks})
         self._offsets = GroupOffsets(self._consumer)
@@ -126,14 +126,7 @@ class Source:
         key = Partition(start.span.topic, start.span.partition)
         if key not in self.waiting:
             return
-        place = TopicPartition(key.topic, key.partition, start.seek)
-        try:
-            # Assigned anew instead of sought: after an offset error the client would refuse to seek, for ever.
-            self._consumer.incremental_unassign([place])
-            self._consumer.incremental_assign([place])
-            self._consumer.resume([place])
-        except KafkaException as error:
-            raise Transient(f"{key.topic}-{key.partition} cannot be sought yet: {error}") from error
+        place_at(self._consumer, TopicPartition(key.topic, key.partition, start.seek))
         self.waiting.discard(key)
         self._reading[key] = Reading(start)
 
@@ -175,6 +168,7 @@ class Source:
             # What it had taken is gone, and the next call would give what comes behind it.
             raise broken("consume", error) from error
         self._troubles.act()
+        self._call_back()
         now = time.monotonic()
         if records:
             self._last_record_s = now
@@ -209,24 +203,30 @@ class Source:
             records.append(message)
             reading.last = message
 
-    def _admits(self, message: Record, reading: Reading) -> bool:
-        """Whether this record is one to go on with; reading began a little earlier, at the one that proves the log."""
-        if reading.proof is not None:
-            self._prove(message, reading)
-        admitted = offset_of(message) >= min(reading.span.stored, reading.span.published)
-        reading.fresh = reading.proof is not None or not admitted
-        return admitted
+    def _admits(self, message: Message, reading: Reading) -> bool:
+        """Whether this record is one to go on with."""
+        if not self._is_in_place(message, reading):
+            return False
+        try:
+            return reading.admits(message)
+        except Fatal as error:
+            self._troubles.stop(error)
+            return False
 
-    def _prove(self, message: Record, reading: Reading) -> None:
-        proof = reading.proof
-        if proof is None or offset_of(message) < proof.offset:
-            return
-        reading.proof = None
-        if offset_of(message) == proof.offset:
-            try:
-                check_proof(f"{reading.span.topic}-{reading.span.partition}", proof, fingerprint(message))
-            except Fatal as error:
-                self._troubles.stop(error)
+    def _is_in_place(self, message: Message, reading: Reading) -> bool:
+        """Whether the client reads this partition from where it was told to; else it will be told once more."""
+        if partition_of(message) not in self._strayed and reading.begins_at(offset_of(message)):
+            return True
+        self._strayed.add(partition_of(message))
+        return False
+
+    def _call_back(self) -> None:
+        """Partitions of which something else than their beginning came first are read from there again."""
+        for key in self._strayed:
+            reading = self._reading.get(key)
+            if reading is not None:
+                place_at(self._consumer, TopicPartition(key.topic, key.partition, reading.begin))
+        self._strayed.clear()
 
     def _note(self, message: Message) -> None:
         error = message.error()
@@ -234,7 +234,7 @@ class Source:
             return
         if error.code() == KafkaError._PARTITION_EOF:
             reading = self._reading.get(partition_of(message))
-            if reading is not None:
+            if reading is not None and self._is_in_place(message, reading):
                 reading.end = offset_of(message)
             return
         if error.code() not in STOP and message.topic() and not self._concerns(error, message):

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 import structlog
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from consumer.core.inputs import Inputs
-from consumer.errors import ConfigError
+from consumer.errors import ConfigError, Transient
 from consumer.kafka.detached import detached
 
 log = structlog.get_logger(__name__)
@@ -46,3 +46,19 @@ def leave(consumer: Consumer) -> None:
         log.warning("the group could not be left in time, it goes on after the session time-out", waited_s=_LEAVE_S)
     except (KafkaException, RuntimeError) as error:
         log.warning("the group could not be left, it goes on after the session time-out", reason=str(error))
+
+
+def place_at(consumer: Consumer, place: TopicPartition, *, paused: bool = False) -> None:
+    """Lets an assigned partition be read from an offset.
+
+    Raises:
+        Transient: the client cannot place it now.
+    """
+    try:
+        # Assigned anew instead of sought: what was fetched from elsewhere is dropped with the old assignment, and after
+        # an offset error the client would refuse to seek, for ever.
+        consumer.incremental_unassign([place])
+        consumer.incremental_assign([place])
+        (consumer.pause if paused else consumer.resume)([place])
+    except KafkaException as error:
+        raise Transient(f"{place.topic}-{place.partition} cannot be placed yet: {error}") from error
