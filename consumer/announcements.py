@@ -32,11 +32,15 @@ class Heard(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """What is audited: stretches of the input, the output topic's ends, whether each event may be there only once."""
+    """What is audited: stretches of the input, the output topic's ends, whether each event may be there only once.
+
+    `told_from_us`: what was announced before need not be on the output topic any more.
+    """
 
     spans: Mapping[Partition, Span]
     output: Mapping[Partition, LogEnds]
     exactly_once: bool
+    told_from_us: int
 
     @property
     def records(self) -> int:

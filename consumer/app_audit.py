@@ -105,7 +105,8 @@ def _audited(settings: Settings, wanted: Wanted, progress: Progress, book: Book,
         positions = {key: row for key, row in positions.items() if key in there}
         revisions = Revisions(tables.revision_starts())
         spans = _spans(positions, committed, topics, (wanted, revisions))
-        scope = Scope(spans, _output(settings, topics), _is_exactly_once(settings))
+        now_us, output = time.time_ns() // 1_000, _output(settings, topics)
+        scope = Scope(spans, output, _is_exactly_once(settings), now_us if _has_lost_all(output) else 0)
         progress.begin(scope.records)
         shared = (settings, spans, _proofs(positions, spans), tables.snapshot())
         if scope.input_records >= apart_from:
@@ -219,8 +220,10 @@ def _spans(
 ) -> dict[Partition, Span]:
     ends = topics.ends(positions)
     spans = {key: _span(key, row, committed[key], ends[key], limits) for key, row in positions.items()}
-    # Documents may have changed elsewhere: in a partition that is not audited, or in a topic that is gone.
-    if limits[1].evaluated() <= {(span.topic_id, span.partition) for span in spans.values()}:
+    # Documents may have changed elsewhere: in a partition that is not audited, in a topic that is gone, or in what one
+    # partition has lost, before their keys moved to another one.
+    audited = {(span.topic_id, span.partition) for span in spans.values()}
+    if limits[1].evaluated() <= audited and all(span.whole for span in spans.values()):
         return spans
     return {key: msgspec.structs.replace(span, whole=False) for key, span in spans.items()}
 
@@ -269,6 +272,11 @@ def _output(settings: Settings, topics: Topics) -> dict[Partition, LogEnds]:
     name = settings.output.topic
     count = topics.partitions().get(name, 0)
     return topics.ends([Partition(name, number) for number in range(count)]) if count else {}
+
+
+def _has_lost_all(output: Mapping[Partition, LogEnds]) -> bool:
+    """Whether retention has emptied a partition: until when, nothing tells."""
+    return any(ends.low == ends.high > 0 for ends in output.values())
 
 
 def _is_exactly_once(settings: Settings) -> bool:

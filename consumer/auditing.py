@@ -74,7 +74,7 @@ class Audit:
         self._pieces, self._revisions, self._recomputation = parts
         self._by_id = by_id(scope.spans)
         self._report = Report()
-        self._told_from_us = 0
+        self._told_from_us = scope.told_from_us
 
     def run(self) -> Report:
         """Reads everything and compares.

@@ -10,6 +10,7 @@ import msgspec
 from consumer.core.events import ChangeEvent, Kind
 from consumer.core.matching import Candidate, StateKey
 from consumer.core.milestones import Milestone, milestone_id
+from consumer.core.renames import arrive, leave
 from consumer.core.states import DocumentState
 from consumer.core.trackers import EVERY_NEW_VALUE, Tracker
 
@@ -245,9 +246,9 @@ def _rename(
         return
     here, there = states[candidate.key], states[other_key]
     if half == "new":
-        _arrive(candidate, here, there, second=first_half != half)
+        arrive(candidate, here, there, second=first_half != half)
     else:
-        _leave(event, here, there, second=first_half != half)
+        leave(event, here, there, second=first_half != half)
     result.aliases[alias_key] = Alias(alias_key, event.reached_at, first_half, settled=first_half != half)
     result.skipped[event.kind.value] += 1
     result.changed[other_key] = there
@@ -262,37 +263,6 @@ def _first_half(alias_key: AliasKey, candidate: Candidate, aliases: Mapping[Alia
     if seen is not None:
         return seen.first_half
     return "new" if candidate.event.kind is Kind.RENAMED_HERE else "old"
-
-
-def _arrive(candidate: Candidate, here: DocumentState, there: DocumentState, *, second: bool) -> None:
-    """The new name's half: the document goes on here, with the value that the row shows."""
-    if not second:
-        _go_on(there, here, candidate.event)
-        if not there.is_newer_than(candidate.event):
-            there.moved_to = candidate.event.reference_name
-    if candidate.change.after_known:
-        here.become(candidate.change.after, candidate.event)
-
-
-def _leave(event: ChangeEvent, here: DocumentState, there: DocumentState, *, second: bool) -> None:
-    """The old name's half: whatever carries that name from now on is another document."""
-    if not second:
-        _go_on(here, there, event)
-    if not here.is_newer_than(event):
-        here.end(event)
-        here.occurrences = {}
-    here.moved_to = None
-
-
-def _go_on(old: DocumentState, new: DocumentState, event: ChangeEvent) -> None:
-    """The document's state moves to its new name. A redriven rename may find either name to be at a later time: an old
-    name that was given away again tells nothing of this document, and a newer value is not overwritten."""
-    if old.is_newer_than(event):
-        return
-    if new.is_newer_than(event):
-        new.inherit(old)
-    else:
-        new.continue_from(old)
 
 
 def _touch(key: StateKey, state: DocumentState, event: ChangeEvent, result: Evaluation) -> None:

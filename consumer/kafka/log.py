@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from consumer.core.positions import LogEnds
-from consumer.core.records import Partition, next_offset_of, partition_of, place_of
+from consumer.core.records import Partition, next_offset_of, offset_of, partition_of, place_of
 from consumer.errors import Fatal, PublishDown
 from consumer.kafka.settings import consumer_settings, made
 
@@ -38,7 +38,7 @@ class Log:
         """
         consumer = made(Consumer, self._settings)
         try:
-            yield from chunks_between(consumer, ends)
+            yield from chunks_between(consumer, ends, committed=True)
         finally:
             consumer.close()
 
@@ -50,23 +50,40 @@ def records_between(consumer: Consumer, ends: Mapping[Partition, LogEnds]) -> It
             yield from records
 
 
-def chunks_between(consumer: Consumer, ends: Mapping[Partition, LogEnds]) -> Iterator[dict[Partition, list[Message]]]:
-    """The records between these offsets; raises as `Log.chunks`."""
+def chunks_between(
+    consumer: Consumer, ends: Mapping[Partition, LogEnds], *, committed: bool = False
+) -> Iterator[dict[Partition, list[Message]]]:
+    """The records between these offsets; raises as `Log.chunks`.
+
+    Args:
+        committed: what stands behind an open transaction is waited for, instead of taken for the end.
+    """
     unread = {key: end.high for key, end in ends.items() if end.high > end.low}
     consumer.assign([TopicPartition(key.topic, key.partition, ends[key].low) for key in unread])
     silent_since_s = time.monotonic()
     while unread:
         messages = consumer.consume(_CHUNK, 0.2)
-        found = _records(messages, unread)
+        found = _records(messages, unread, committed=committed)
         if found:
             yield found
         if messages:
             silent_since_s = time.monotonic()
         elif time.monotonic() - silent_since_s > _SILENCE_S:
-            raise PublishDown("no broker answers; check kafka.bootstrap.servers and that the cluster is up")
+            raise PublishDown(_silent(consumer, unread))
 
 
-def _records(messages: Iterable[Message], unread: dict[Partition, int]) -> dict[Partition, list[Message]]:
+def _silent(consumer: Consumer, unread: Mapping[Partition, int]) -> str:
+    places = consumer.position([TopicPartition(key.topic, key.partition) for key in unread])
+    where = ", ".join(f"{place.topic}-{place.partition} offset {place.offset}" for place in places if place.offset >= 0)
+    return (
+        "nothing more comes: no broker answers (check kafka.bootstrap.servers), or a transaction is open"
+        f"{f' at {where}' if where else ''}; try again when it has ended"
+    )
+
+
+def _records(
+    messages: Iterable[Message], unread: dict[Partition, int], *, committed: bool
+) -> dict[Partition, list[Message]]:
     """The records below their partitions' ends; a partition whose end is reached is read."""
     records: defaultdict[tuple[str | None, int | None], list[Message]] = defaultdict(list)
     others: list[Message] = []
@@ -77,7 +94,7 @@ def _records(messages: Iterable[Message], unread: dict[Partition, int]) -> dict[
             others.append(message)
     found = {key: below for some in records.values() if (below := _below(key := partition_of(some[0]), some, unread))}
     for message in others:
-        _take_note(message, unread)
+        _take_note(message, unread, committed=committed)
     return found
 
 
@@ -89,13 +106,15 @@ def _below(key: Partition, records: list[Message], unread: dict[Partition, int])
     return records[: place_of(records, end)]
 
 
-def _take_note(message: Message, unread: dict[Partition, int]) -> None:
+def _take_note(message: Message, unread: dict[Partition, int], *, committed: bool) -> None:
     key, error = partition_of(message), message.error()
     if error is None:
         return
     if error.code() != KafkaError._PARTITION_EOF:
         raise _unreadable(error, key)
-    unread.pop(key, None)
+    # Before the end there is one of what is committed: an open transaction stands there.
+    if not committed or offset_of(message) >= unread.get(key, 0):
+        unread.pop(key, None)
 
 
 def _unreadable(error: KafkaError, key: Partition) -> Fatal | PublishDown:

@@ -8,6 +8,7 @@ from consumer.core.positions import Start, check_proof
 from consumer.core.records import LastRecord, Record, Span, fingerprint, next_offset_of, offset_of
 
 _STEP = 20_000
+_QUIET_S = 0.5
 
 
 class Reading:
@@ -17,7 +18,7 @@ class Reading:
     met that is to be gone on with. `last`: the last record taken for the next batch.
     """
 
-    __slots__ = ("_seen", "_sure", "begin", "confirmed", "end", "fresh", "last", "proof", "span")
+    __slots__ = ("_seen", "_sure", "_taken_s", "begin", "confirmed", "end", "fresh", "last", "proof", "span")
 
     def __init__(self, start: Start) -> None:
         self.span = start.span
@@ -27,7 +28,7 @@ class Reading:
         self.fresh = True
         self.end = 0
         self.last: Record | None = None
-        self._seen, self._sure = -1, False
+        self._seen, self._sure, self._taken_s = -1, False, 0.0
 
     def begins_at(self, offset: int) -> bool:
         """Whether what comes first is what stands first in the log, and not where the client has strayed to.
@@ -60,12 +61,17 @@ class Reading:
         """What a batch that reads up to `next_offset` does to this partition."""
         return replace(self.span, next_offset=next_offset, last=last, confirmed=self.confirmed)
 
-    def taken(self) -> Span | None:
-        """What a batch of the records taken does to this partition; None if there are none."""
-        if self.last is None:
-            return None
-        last, self.last = self.last, None
-        return self.moved(next_offset_of(last), fingerprint(last))
+    def taken(self, now_s: float) -> Span | None:
+        """What a batch of the records taken does to this partition; None if there are none.
+
+        Once it is quiet, the position moves to the end that was reached: markers and removed records take offsets.
+        """
+        if self.last is not None:
+            last, self.last, self._taken_s = self.last, None, now_s
+            return self.moved(next_offset_of(last), fingerprint(last))
+        if self.end > min(self.span.stored, self.span.published) and now_s - self._taken_s > _QUIET_S:
+            return self.moved(self.end)
+        return None
 
     def removed(self) -> Span | None:
         """The next step over what is stored, not yet published, and no longer in the log; None if there is nothing.

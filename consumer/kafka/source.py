@@ -22,7 +22,6 @@ from consumer.kafka.settings import input_settings, made
 from consumer.kafka.subscription import leave, place_at, subscribe
 
 _CHUNK = 2_000
-_QUIET_S = 0.5
 
 
 class Source:
@@ -42,7 +41,7 @@ class Source:
         self._troubles = Troubles()
         self._revoked = False
         self.before_revoke: Callable[[], None] = _nothing
-        self._last_record_s, kept = 0.0, self._troubles.kept
+        kept = self._troubles.kept
         callbacks = {"error_cb": kept(self._on_error), "on_commit": kept(self._on_commit)}
         self._consumer = made(Consumer, {**input_settings(kafka, inputs), **callbacks})
         self._offsets = GroupOffsets(self._consumer)
@@ -151,7 +150,7 @@ class Source:
         self.waiting |= keys
 
     def poll(self, max_records: int, max_bytes: int, timeout_s: float) -> Batch | None:
-        """The next records, up to a number and about a size; or, when it is quiet, the ends that were reached.
+        """The next records, up to a number and about a size; of quiet partitions the ends that were reached.
 
         Raises:
             Transient: the watermarks have to be read again.
@@ -169,14 +168,7 @@ class Source:
             raise broken("consume", error) from error
         self._troubles.act()
         self._call_back()
-        now = time.monotonic()
-        if records:
-            self._last_record_s = now
-            spans = self._spans()
-        elif now - self._last_record_s > _QUIET_S:
-            spans = self._ends()
-        else:
-            return None
+        spans = self._spans(time.monotonic())
         return Batch(records, spans, self._consumer.consumer_group_metadata()) if spans else None
 
     def _consume(self, max_records: int, max_bytes: int, timeout_s: float) -> list[Record]:
@@ -246,25 +238,19 @@ class Source:
     def _concerns(self, error: KafkaError, message: Message) -> bool:
         """Not that of a partition that only waits, whose log may begin above 0; nor of a topic that is not there."""
         if error.code() in OF_AN_OFFSET:
-            return partition_of(message) in self._reading
+            reading = self._reading.get(partition_of(message))
+            # Told late, it is about the place where the partition waited.
+            return reading is not None and not 0 <= offset_of(message) < reading.begin
         return any(key.topic == message.topic() for key in self._reading)
 
-    def _spans(self) -> dict[Partition, Span]:
-        spans = {key: reading.taken() for key, reading in self._reading.items()}
+    def _spans(self, now_s: float) -> dict[Partition, Span]:
+        spans = {key: reading.taken(now_s) for key, reading in self._reading.items()}
         return {key: span for key, span in spans.items() if span is not None}
 
     def _removed(self) -> dict[Partition, Span]:
         """Stored, not yet published, and no longer in the log: moved over in steps."""
         spans = {key: reading.removed() for key, reading in self._reading.items()}
         return {key: span for key, span in spans.items() if span is not None}
-
-    def _ends(self) -> dict[Partition, Span]:
-        """Partitions read to their end whose position lags behind it: markers of transactions, removed records."""
-        return {
-            key: reading.moved(reading.end)
-            for key, reading in self._reading.items()
-            if reading.end > min(reading.span.stored, reading.span.published)
-        }
 
     def hold(self, batch: Batch, held: Mapping[Partition, int]) -> Batch:
         """What of a batch comes before the offsets at which partitions have to wait; they are read again from there."""

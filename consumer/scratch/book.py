@@ -47,11 +47,12 @@ _ANNOUNCED = """
 select id, count(*), place, digest, min(rowid) from announced
 group by id order by id
 """
+# Of one partition of the output: between two of them, after some were added, there is no order.
 _BEHIND = """
 select id, place, reference_type, reference_name, behind, repaired
 from (
     select rowid as number, *, max(offset) over (
-        partition by reference_type, reference_name, topic_id, partition
+        partition by rtrim(place, '0123456789'), reference_type, reference_name, topic_id, partition
         order by rowid rows between unbounded preceding and 1 preceding) as behind
     from announced)
 where offset < behind

@@ -6,13 +6,16 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import psycopg
 import pytest
+from confluent_kafka import TopicPartition
 
 from consumer import app_audit
 from consumer.config import load
+from tests.processes import readings
 from tests.processes.truth import changes, milestones
 from tests.processes.workers import ROOT, Deployment
 
@@ -209,3 +212,33 @@ def test_a_range_is_audited_by_what_its_records_say_themselves(deployment: Deplo
     with psycopg.connect(deployment.dsn) as connection:
         connection.execute("update milestone set value = 'x' where origin_partition = 1 and origin_offset < 400")
     assert 0 < audit(deployment, *arguments)[1]["differences"]["different"] < 100
+
+
+def test_what_an_emptied_output_topic_cannot_tell_is_no_difference(deployment: Deployment) -> None:
+    expected = settled(deployment, 200)
+    output = f"{deployment.topic}-reached"
+    ends = readings.ends(deployment.kafka.bootstrap_servers, output)
+    places = [TopicPartition(output, number, offset) for number, offset in ends.items()]
+    for answer in deployment.admin.delete_records(places).values():
+        answer.result(10.0)
+    code, report = audit(deployment)
+    assert (code, report["differences"]) == (0, {})
+    assert report["untold"] == {"announced before what the output topic still has": expected}
+
+
+def test_what_stands_behind_an_open_transaction_is_waited_for(deployment: Deployment) -> None:
+    settled(deployment, 200)
+    output = f"{deployment.topic}-reached"
+    open_one = deployment.producer({"transactional.id": "somebody else's"})
+    open_one.init_transactions(30)
+    open_one.begin_transaction()
+    for number in readings.ends(deployment.kafka.bootstrap_servers, output):
+        open_one.produce(output, b"none of ours", partition=number)
+    assert open_one.flush(30) == 0
+    deployment.feed(changes(400)[200:])
+    deployment.finish()
+    committing = threading.Timer(5.0, open_one.commit_transaction, [30])
+    committing.start()
+    code, report = audit(deployment)
+    committing.join()
+    assert (code, report["differences"]) == (0, {})

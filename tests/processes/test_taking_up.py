@@ -102,3 +102,25 @@ def test_what_is_not_in_the_log_any_more_is_passed_over_once_that_is_certain(dep
     with closing(_Assigned(deployment)) as source:
         source.take_up(deployment.topic, 3)
         assert source.moved_to() == dict.fromkeys(range(_PARTITIONS), 4)
+
+
+def test_a_position_moves_behind_a_marker_while_other_partitions_are_busy(deployment: Deployment) -> None:
+    deployment.create(_PARTITIONS)
+    source_of_one = deployment.producer({"transactional.id": deployment.topic})
+    source_of_one.init_transactions(30)
+    source_of_one.begin_transaction()
+    source_of_one.produce(deployment.topic, b"{}", b"{}", 0)
+    source_of_one.commit_transaction(30)
+    busy = deployment.producer()
+    with closing(_Assigned(deployment)) as source:
+        source.take_up(deployment.topic)
+        moved: dict[int, int] = {}
+        deadline_s = time.monotonic() + 10.0
+        while moved.get(0) != 2 and time.monotonic() < deadline_s:
+            busy.produce(deployment.topic, b"{}", b"{}", 1)
+            busy.flush(10)
+            batch = source.poll(10_000, 1 << 20, 0.1)
+            if batch is not None:
+                moved |= {key.partition: span.next_offset for key, span in batch.spans.items()}
+                source.advance(batch)
+    assert moved[0] == 2

@@ -163,6 +163,17 @@ def test_renaming_there_and_back_does_not_go_round_in_circles() -> None:
     assert m.occurrence == 2
 
 
+@pytest.mark.parametrize("meanwhile", [0, 1])
+def test_there_and_back_counts_on_though_one_partition_is_ahead_of_the_other(meanwhile: int) -> None:
+    documents = Documents()
+    documents.take(created())
+    documents.take(here("A", "B"))
+    made = documents.take(*[Change(name="B", after="Billed", partition=1)] * meanwhile)
+    documents.take(away("B", "A", partition=1), away("A", "B"), here("B", "A", partition=0))
+    [m] = documents.take(Change(name="A", after="To Bill"))
+    assert m.occurrence == 2 + len(made)
+
+
 @pytest.mark.parametrize("halves", BOTH_ORDERS, ids=["old name first", "new name first"])
 def test_a_name_used_again_is_another_document(halves: Halves) -> None:
     documents = Documents()
