@@ -105,7 +105,7 @@ def test_whatever_is_taken_away_added_or_changed_is_found(deployment: Deployment
     again = next(e for e in deployment.events() if json.loads(e.value or b"")["id"] == doubled)
     forged = {**json.loads(again.value or b""), "id": "00000000-0000-8000-8000-000000000000"}
     for value in (again.value, json.dumps(forged).encode()):
-        producer.produce(f"{deployment.topic}-reached", value, again.key)
+        producer.produce(f"{deployment.topic}-reached", value, again.key, again.partition)
     assert producer.flush(30) == 0
     code, report = audit(deployment)
     assert code == 3
