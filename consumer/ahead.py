@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar, cast
 
 from consumer.errors import MilestonesError
+from consumer.tuning import tune
 
 _Item = TypeVar("_Item")
 
@@ -64,6 +65,7 @@ def _received(receiving: Connection) -> tuple[Any] | None:
 def _send(sending: Connection, make: Make[object], share: tuple[object, ...]) -> None:
     # Ctrl-C reaches the whole group of processes: the one that started this one ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    tune()
     # A broken pipe: the one that reads it ended first.
     with suppress(BrokenPipeError):
         try:

@@ -29,7 +29,6 @@ from consumer.reading import Decoders, Reader, Reading, Revisions
 from consumer.recomputing import Recomputation
 from consumer.repairing import repair
 from consumer.scratch.book import Book
-from consumer.tuning import tune
 
 _Part = TypeVar("_Part")
 
@@ -110,7 +109,7 @@ def _audited(settings: Settings, wanted: Wanted, progress: Progress, book: Book,
         progress.begin(scope.records)
         shared = (settings, spans, _proofs(positions, spans), tables.snapshot())
         if scope.input_records >= apart_from:
-            pieces = ahead(_read_apart, [(*shared, share) for share in _shares(scope)])
+            pieces = ahead(_read, [(*shared, share) for share in _shares(scope)])
         else:
             pieces = _read(*shared, _Share(spans, scope.output))
         with closing(pieces):
@@ -158,17 +157,6 @@ def _read(
     announcements = Announcements(spans, share.output)
     for chunk in log.chunks(share.output):
         yield announcements.hear(chunk)
-
-
-def _read_apart(
-    settings: Settings,
-    spans: Mapping[Partition, Span],
-    proofs: Mapping[Partition, LastRecord],
-    snapshot: str,
-    share: _Share,
-) -> Generator[Reading | Heard, None, None]:
-    tune()
-    yield from _read(settings, spans, proofs, snapshot, share)
 
 
 def late_publisher(settings: Settings) -> Publisher:

@@ -29,7 +29,7 @@ LAYERS: dict[str, set[str]] = {
         "kafka", "postgres", "formats", "core", "errors",
     },
     "app_audit": {
-        "app", "ahead", "announcements", "auditing", "reading", "recomputing", "repairing", "scratch", "tuning",
+        "app", "ahead", "announcements", "auditing", "reading", "recomputing", "repairing", "scratch",
         "config", "kafka", "postgres", "core", "errors",
     },
     "app_doctor": {"app", "examining", "diagnosis", "config", "kafka", "postgres", "core"},
@@ -43,7 +43,7 @@ LAYERS: dict[str, set[str]] = {
     "assignment": {"core", "errors"},
     "auditing": {"announcements", "reading", "recomputing", "core"},
     "announcements": {"core"},
-    "ahead": {"errors"},
+    "ahead": {"tuning", "errors"},
     "reading": {"core", "errors"},
     "recomputing": {"reading", "core"},
     "replaying": {"announcements", "reading", "recomputing", "core", "errors"},

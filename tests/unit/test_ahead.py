@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Generator
 
 import psutil
@@ -54,11 +53,10 @@ def test_whoever_stops_early_leaves_no_process_behind() -> None:
     assert not process.is_running()
 
 
-def test_the_process_ends_when_nobody_can_read_any_more() -> None:
+def test_an_interrupt_of_the_terminal_is_left_to_the_one_that_started_it() -> None:
     items = ahead(_pid_then, [("go on",)])
     process = psutil.Process(next(items))
-    process.send_signal(signal.SIGINT)  # Ctrl-C is for the one that started it.
-    time.sleep(0.1)
-    assert next(items) == 0
+    process.send_signal(signal.SIGINT)
+    # More than fits into the pipe: these were made after the signal.
+    assert not any(next(items) for _ in range(20_000))
     items.close()
-    assert not process.is_running()
