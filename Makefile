@@ -17,12 +17,15 @@ setup: $(EVERYTHING)
 demo: $(if $(wildcard $(EVERYTHING)),$(EVERYTHING),$(ENOUGH_TO_RUN))
 	@$(BIN)/milestones demo $(ARGS)
 
+# Two at a time, each with servers of its own: tests of processes mostly wait. One at a time: ARGS="-n 0".
+SIDE_BY_SIDE := -n 2 --dist worksteal
+
 test: $(EVERYTHING)
-	$(BIN)/python -m pytest -m "not all" $(ARGS)
+	$(BIN)/python -m pytest -m "not all" $(SIDE_BY_SIDE) $(ARGS)
 
 # What needs MariaDB, Debezium or a schema registry, too.
 test-all: $(EVERYTHING)
-	$(BIN)/python -m pytest -m all $(ARGS)
+	$(BIN)/python -m pytest -m all $(SIDE_BY_SIDE) $(ARGS)
 
 check: $(EVERYTHING)
 	$(BIN)/ruff check .

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -50,8 +50,10 @@ class Demo:
         deadline_s = time.monotonic() + 20.0
         while time.monotonic() < deadline_s:
             for child in psutil.Process(self.process.pid).children():
-                if "--listen_addresses=127.0.0.1" in child.cmdline():
-                    return child
+                # A child such as initdb may be gone by the time it is asked.
+                with suppress(psutil.NoSuchProcess):
+                    if "--listen_addresses=127.0.0.1" in child.cmdline():
+                        return child
             time.sleep(0.02)
         raise AssertionError("no PostgreSQL was started")
 

@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import msgspec
@@ -121,6 +121,8 @@ class Registry:
         self._silent: dict[_Key, _Verdict] = {}
         self._answers = True
         self._referred_to: dict[tuple[str, int], Sequence[str]] = {}
+        # Records are decoded by the thread that polls, and again by the one that stores.
+        self._one_at_a_time = Lock()
 
     def texts(self, schema: SchemaId) -> Sequence[str]:
         """The schema's JSON, behind those that it refers to.
@@ -130,7 +132,10 @@ class Registry:
             MalformedRecord: the registry does not know it, or has something that is no Avro schema.
             Fatal: the registry does not let this program in.
         """
-        key = (str(schema.kind), schema.number)
+        with self._one_at_a_time:
+            return self._texts((str(schema.kind), schema.number))
+
+    def _texts(self, key: _Key) -> Sequence[str]:
         self._take_answer()
         known = self._known.get(key)
         if known is not None:

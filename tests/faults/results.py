@@ -55,9 +55,9 @@ class Results:
         return (test, seed) in self._done
 
     def add(self, result: Result) -> None:
-        """Appends one."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(result)) + "\n")
+        """Appends one, in one piece: others may write beside it."""
+        with self._path.open("ab", buffering=0) as file:
+            file.write(f"{json.dumps(asdict(result))}\n".encode())
 
     def read(self) -> list[Result]:
         """All of them, the newest of each test and seed."""

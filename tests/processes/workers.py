@@ -79,7 +79,7 @@ class WorkerProcess:
 
     def children(self) -> list[int]:
         """The workers that a supervisor started."""
-        return [child.pid for child in psutil.Process(self.pid).children() if child.status() != psutil.STATUS_ZOMBIE]
+        return [child.pid for child in psutil.Process(self.pid).children() if _is_alive(child)]
 
     def freeze(self) -> None:
         """SIGSTOP."""
@@ -329,3 +329,10 @@ class Deployment:
     def logs(self) -> str:
         """The ends of all workers' logs."""
         return "\n".join(f"--- worker {at}\n{worker.log[-8_000:]}" for at, worker in enumerate(self._workers))
+
+
+def _is_alive(child: psutil.Process) -> bool:
+    try:
+        return child.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,5 +1,6 @@
 """What the local forms take from Maven, kept in the checkout's cache: fetched once, and never half."""
 
+import fcntl
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -15,15 +16,16 @@ def copy_jars(pom: Path, folder: Path) -> None:
 
 
 def in_place_of(target: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a folder beside `target` and rename it: a run that was cut short leaves no half of it behind."""
+    """Fill a folder beside `target` and rename it: a run that was cut short leaves no half of it behind.
+
+    One process at a time: tests run in two of them, and Maven's own folder is not made for that.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        fill(Path(folder) / target.name)
-        try:
+    with (CACHE / "lock").open("w") as lock, tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.is_dir():  # Else another was first, and its folder is as good.
+            fill(Path(folder) / target.name)
             (Path(folder) / target.name).rename(target)
-        except OSError:
-            if not target.is_dir():  # Else another run was first, and its folder is as good.
-                raise
 
 
 def run(command: Sequence[str]) -> None:
