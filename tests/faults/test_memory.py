@@ -58,6 +58,10 @@ def _large(change: Change, size: int) -> bytes:
     return json.dumps(envelope).encode()
 
 
+def _is_delivered(error: object, _: object) -> None:
+    assert error is None, f"the source could not send: {error}"
+
+
 def _work_off(trial: Trial, name: str) -> float:
     worker = trial.start("--until-end")
     with _peak_of(worker, name) as peak:
@@ -75,11 +79,14 @@ def test_large_messages_cost_what_they_weigh_and_not_what_the_topic_holds(trial:
     for change in stream:
         size = 100_000_000 if change.number % 100 == 0 else 20_000_000 if change.number % 5 == 0 else 500_000
         value = _large(change, size) if change.op != "d" else change.value
-        producer.produce(trial.topic, value, change.key, change.partition(2), headers=change.headers)
-        producer.flush(60)
+        producer.produce(
+            trial.topic, value, change.key, change.partition(2), headers=change.headers, on_delivery=_is_delivered
+        )
+        assert producer.flush(60) == 0
     peak = _work_off(trial, "messages of 0.5, 20 and 100 MB")
     trial.assert_exactly(milestones(stream))
-    assert peak < 400
+    # The largest message may be there in three forms: as it came, as the batch holds it, and as its rows are read.
+    assert peak < 150 + 3 * 100
 
 
 @pytest.mark.fault("49", "1,000 partitions under one worker", sample=False)

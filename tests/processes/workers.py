@@ -306,10 +306,13 @@ class Deployment:
 
     def assert_exactly(self, expected: Sequence[Reached], *, in_order: bool = True, audited: bool = True) -> None:
         """Rows and events are these milestones, each once; so the program's own audit finds, where it can."""
-        assert self.dead_letters() == []
         stored = self.rows()
-        assert_rows(stored, expected)
-        assert_announced(self.events(), stored, in_order=in_order)
+        try:
+            assert self.dead_letters() == []
+            assert_rows(stored, expected)
+            assert_announced(self.events(), stored, in_order=in_order)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\nstored: {self.stored()}\n{self.logs()}") from error
         if audited:
             self.assert_clean()
 

@@ -77,12 +77,17 @@ class ServerProcess:
         atexit.register(self.kill)
 
     def wait_until_serving(self, answers: Callable[[], bool], *, timeout_s: float) -> None:
-        """Wait until `answers()`; raises RuntimeError with the log's end if the program ends first."""
+        """Wait until `answers()`; raises RuntimeError with the log's end if the program ends first, or never does."""
 
         def serving_or_ended() -> bool:
             return not self.is_running or answers()
 
-        wait_until(serving_or_ended, timeout_s=timeout_s, what=f"{self._command[0]} serves")
+        try:
+            wait_until(serving_or_ended, timeout_s=timeout_s, what=f"{self._command[0]} serves")
+        except TimeoutError as error:
+            # Left alone it would serve later, at a port that by then is another one's.
+            self.kill()
+            raise RuntimeError(f"{error}:\n{self.log_end()}") from error
         if not self.is_running:
             raise RuntimeError(f"{self._command[0]} ended at its start:\n{self.log_end()}")
 

@@ -16,7 +16,10 @@ _LIBS = _CACHE / "libs"
 _FORMATTED = _CACHE / "formatted"
 
 # The design's flags: a broker for tests is up in seconds, and peak speed does not matter to it.
-JAVA = ("java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{_LIBS}/*")
+# Each thread keeps a direct buffer as large as the largest message it sent or read, unless it is told not to: messages
+# of 100 MB then end in an OutOfMemoryError after which the broker goes on, without what it was writing.
+JAVA = ("java", "-Xmx512m", "-XX:MaxDirectMemorySize=1g", "-Djdk.nio.maxCachedBufferSize=262144", "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1", "-cp", f"{_LIBS}/*")  # fmt: skip
 
 _FORMAT_PROPERTIES = """\
 process.roles=broker,controller
