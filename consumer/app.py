@@ -12,12 +12,13 @@ from consumer.assignment import Assignment
 from consumer.batch import Topics as Outputs
 from consumer.config import Settings
 from consumer.core.breaker import DeadLetterLimits
+from consumer.core.compiled import Rules
 from consumer.core.dead_letters import Payload
 from consumer.core.events import Decoded
 from consumer.core.inputs import Inputs
 from consumer.core.letters import NotedLetter, Selection, is_of_document
 from consumer.core.records import Batch, Partition
-from consumer.core.trackers import Rules, Trackers
+from consumer.core.trackers import Trackers
 from consumer.errors import Fatal
 from consumer.faults import fault_point
 from consumer.formats.decoder import ChangeDecoder

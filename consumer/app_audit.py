@@ -15,9 +15,10 @@ from consumer.app import decoders, topics_of
 from consumer.auditing import Audit
 from consumer.config import Settings
 from consumer.core.audit import Report, Span
+from consumer.core.compiled import Rules, compile_rules
 from consumer.core.positions import LogEnds, StoredPosition
 from consumer.core.records import LastRecord, Partition
-from consumer.core.trackers import Rules, compile_rules, trackers_from_json
+from consumer.core.trackers import trackers_from_json
 from consumer.errors import ConfigError, Fatal
 from consumer.kafka.log import Log
 from consumer.kafka.publisher import Publisher, TransactionalIds

@@ -9,10 +9,11 @@ from consumer.app import decoders, topics_of, trackers_in_force
 from consumer.app_audit import Progress, Wanted, chosen_positions, late_publisher, partitions_there, registry_of
 from consumer.config import Settings
 from consumer.core.audit import RevisionStart, Span
+from consumer.core.compiled import compile_rules
 from consumer.core.positions import LogEnds, StoredPosition
 from consumer.core.records import Partition
 from consumer.core.replay import Replayed, Selection
-from consumer.core.trackers import Trackers, compile_rules
+from consumer.core.trackers import Trackers
 from consumer.errors import ConfigError, Fatal
 from consumer.kafka.log import Log
 from consumer.postgres.audit import audited_tables

@@ -33,7 +33,8 @@ from consumer.ports import Publisher, RulesInForce, Store
 class Verdicts(msgspec.Struct):
     """What a batch came to, in order of the records; and what earlier runs stored but did not publish.
 
-    `absent` and `missed` are counted by (document type, field), under the trackers of `revision`.
+    `absent` and `missed` are counted by (document type, field), `unjudged` by (tracker, reason), under the trackers of
+    `revision`.
     """
 
     milestones: Sequence[Milestone] = ()
@@ -42,6 +43,7 @@ class Verdicts(msgspec.Struct):
     skipped: Counter[str] = msgspec.field(default_factory=Counter)
     absent: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
     missed: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
+    unjudged: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
     revision: str = ""
 
 
@@ -123,6 +125,7 @@ def _store(read: Read, force: RulesInForce, store: Store, recorded: frozenset[st
         skipped=skipped,
         absent=read.decoded.absent,
         missed=reached.missed,
+        unjudged=reached.unjudged,
         revision=read.revision,
     )
 

@@ -12,7 +12,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from consumer.config_file import Document, Location, read_yaml
 from consumer.config_topics import check_topics
 from consumer.core.inputs import RESERVED, Inputs, checked_names, checked_pattern
-from consumer.core.trackers import DocumentType, Tracker, check_together, tracker_from
+from consumer.core.tracker_text import tracker_from
+from consumer.core.trackers import DocumentType, Tracker, check_together
 from consumer.core.values import ENCODINGS, UNAVAILABLE, Encoding
 from consumer.errors import ConfigError
 from consumer.kafka.settings import OWNED

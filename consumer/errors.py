@@ -59,6 +59,14 @@ class SchemaPending(MilestonesError):
     """A record's schema cannot be had now: its partition waits there, the others go on."""
 
 
+class RuleError(MilestonesError):
+    """A tracker's rule cannot tell whether it is met. `reason` is one of a few words, to be counted by."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
 class AlreadyRecorded(MilestonesError):
     """Some of these milestones are in the table, or were deleted by hand: evaluate again without them."""
 

@@ -27,6 +27,11 @@ MISSED = Counter(
     ["document_type", "track_field"],
 )
 RECOVERIES = Counter("milestones_recoveries", "Times the watermarks were read again, by cause.", ["cause"])
+UNJUDGED = Counter(
+    "milestones_rule_errors",
+    "Changes of which a tracker's rule could not tell whether they meet it.",
+    ["tracker", "reason"],
+)
 LOG_LINES_DROPPED = Counter("milestones_log_lines_dropped", "Lines that could not be written to stdout or stderr.")
 SCHEMA_WAITS = Counter(
     "milestones_schema_waits", "Times a partition waited a second for the schema of its next record."
@@ -104,6 +109,8 @@ def observe_batch(batch: Batch, verdicts: Verdicts, published: int) -> None:
         ABSENT.labels(document_type, field).inc(count)
     for (document_type, field), count in verdicts.missed.items():
         MISSED.labels(document_type, field).inc(count)
+    for (tracker, reason), count in verdicts.unjudged.items():
+        UNJUDGED.labels(tracker, reason).inc(count)
     now = time.time()
     for span in batch.spans.values():
         STORED_OFFSET.labels(span.topic, span.partition).set(span.stored_after)

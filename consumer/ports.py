@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from consumer.core.compiled import Rules
 from consumer.core.evaluation import AliasKey, Evaluation
 from consumer.core.events import Decoded
 from consumer.core.matching import StateKey
 from consumer.core.milestones import Event, Milestone
 from consumer.core.records import Batch, DeadLetter, Origin, Partition, Span
 from consumer.core.states import DocumentState
-from consumer.core.trackers import Rules
 
 
 class StoreTransaction(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import NamedTuple, Protocol
 
 from consumer.core.audit import RevisionStart, Span
+from consumer.core.compiled import Rules
 from consumer.core.events import Decoded
 from consumer.core.matching import Candidate, match
 from consumer.core.records import (
@@ -21,7 +22,6 @@ from consumer.core.records import (
     place_of,
 )
 from consumer.core.records import Span as BatchSpan
-from consumer.core.trackers import Rules
 from consumer.errors import Fatal
 
 _OFFSETS_AT_ONCE = 20_000

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from consumer.core.compiled import Rules, compile_rules
 from consumer.core.records import Origin, Partition, Span
-from consumer.core.trackers import DocumentType, Rules, Trackers, compile_rules, trackers_from_json
+from consumer.core.trackers import DocumentType, Trackers, trackers_from_json
 from consumer.errors import ConfigError
 from consumer.ports import Decoder
 

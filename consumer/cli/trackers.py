@@ -11,7 +11,7 @@ from rich.text import Text
 
 from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console, show_plan
 from consumer.config import load, read_trackers
-from consumer.core.trackers import Tracker
+from consumer.core.trackers import EVERY, Rule, Tracker
 from consumer.errors import ConfigError
 from consumer.postgres.trackers import apply_trackers, current_trackers, history, remove_tracker, set_disabled
 
@@ -29,11 +29,10 @@ Name = Annotated[str, typer.Argument(help="The tracker's name.")]
 @app.command("list")
 def list_trackers(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """The trackers in force."""
-    table = Table("name", "document type", "field", "values", "made by", "state", box=None, header_style="bold")
+    table = Table("name", "document type", "field", "reached", "made by", "state", box=None, header_style="bold")
     for tracker in current_trackers(load(config).dsn).trackers:
         state = "[yellow]disabled[/]" if tracker.disabled else "[green]enabled[/]"
-        values = ", ".join(tracker.rule.values) or "any"
-        written = (tracker.name, tracker.document_type, tracker.track_field, values, tracker.managed_by)
+        written = (tracker.name, tracker.document_type, tracker.track_field, _reached(tracker.rule), tracker.managed_by)
         table.add_row(*map(Text, written), state)
     console.print(table)
 
@@ -48,16 +47,35 @@ def show(name: Name, config: ConfigOption = DEFAULT_CONFIG) -> None:
         console.print(Text.assemble((key, "bold"), f": {value}"), soft_wrap=True)
 
 
+def _reached(rule: Rule) -> str:
+    """What of a rule is worth a column: the values or bounds, and whether there is more."""
+    said = ", ".join(rule.values)
+    if rule.has_threshold:
+        low, high = rule.at_least, rule.at_most
+        said = f"{low} to {high}" if low and high else f"at least {low}" if low else f"at most {high}"
+    said = said or ("all filled" if rule.filled else "any value")
+    said = f"{said}, when …" if rule.when else said
+    return said if rule.mode == EVERY else f"{said}, {rule.mode.replace('_', ' ')}"
+
+
 def _facts(tracker: Tracker) -> dict[str, object]:
+    rule = tracker.rule
     return {
         "name": tracker.name,
         "description": tracker.description or "–",
         "document type": tracker.document_type,
         "field": tracker.track_field,
-        "values": ", ".join(tracker.rule.values) or "any",
-        "from values": ", ".join(tracker.rule.from_values) or "any",
-        "as": tracker.rule.encoding or "–",
-        "snapshot": tracker.rule.snapshot,
+        "values": ", ".join(rule.values) or "any",
+        "from values": ", ".join(rule.from_values) or "any",
+        **({"at least": rule.at_least} if rule.at_least is not None else {}),
+        **({"at most": rule.at_most} if rule.at_most is not None else {}),
+        **({"when": rule.when.strip()} if rule.when else {}),
+        "occurrence": rule.mode,
+        "as": rule.encoding or "–",
+        "snapshot": rule.snapshot,
+        "announce": "yes" if rule.announce else "no",
+        **({"labels": ", ".join(f"{name}: {text}" for name, text in rule.labels.items())} if rule.labels else {}),
+        **({"owner": rule.owner} if rule.owner else {}),
         "disabled": "yes" if tracker.disabled else "no",
         "made by": tracker.managed_by,
     }

@@ -152,7 +152,7 @@ class Report(msgspec.Struct):
 
 _COMPARED = (
     "reference_type", "reference_name", "track_field", "value", "milestone_tracker", "reached_at", "actor",
-    "source_identity", "source_identity_kind",
+    "source_identity", "source_identity_kind", "labels", "owner",
 )  # fmt: skip
 _OF_THE_STATE = ("from_value", "from_value_known", "occurrence")
 _compared, _of_the_state = attrgetter(*_COMPARED), attrgetter(*_OF_THE_STATE)

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from consumer.core.events import ChangeEvent, Kind
+from consumer.core.judging import was_within
 from consumer.core.matching import Candidate, StateKey
-from consumer.core.milestones import Milestone, milestone_id
+from consumer.core.milestones import Milestone, labels_text, milestone_id
 from consumer.core.renames import arrive, leave
 from consumer.core.states import DocumentState
-from consumer.core.trackers import EVERY_NEW_VALUE, Tracker
+from consumer.core.trackers import AFTER_RETURN, EVERY_NEW_VALUE, FIRST, Tracker
 
 
 class AliasKey(msgspec.Struct, frozen=True, gc=False):
@@ -51,6 +52,7 @@ class Evaluation(msgspec.Struct):
     """What a batch gave: milestones in order and their ids, renames, and the states that changed.
 
     `missed`: changes that never came, by (document type, field): a snapshot read another value than the state had.
+    `unjudged`: rules that could not tell, by (tracker, reason).
     """
 
     milestones: list[Milestone]
@@ -59,6 +61,7 @@ class Evaluation(msgspec.Struct):
     changed: dict[StateKey, DocumentState]
     skipped: Counter[str]
     missed: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
+    unjudged: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
 
 
 def alias_key_of(event: ChangeEvent) -> AliasKey | None:
@@ -131,14 +134,20 @@ def _value(
         wanted = _found_by_reading(candidate, state, came_from, result)
     else:
         wanted = _changed(candidate, came_from, result)
-    document, document_key = _document(candidate.key, state, states) if wanted else (state, candidate.key)
+    follows = bool(wanted) or candidate.within is not None
+    document, document_key = _document(candidate.key, state, states) if follows else (state, candidate.key)
     for tracker in wanted:
-        if _comes_from(tracker, *came_from):
+        if _comes_from(tracker, *came_from) and _is_due(tracker, document, came_from):
             occurrence = document.count(tracker.name)
             id_ = ids[tracker.name]
-            result.milestones.append(_milestone(candidate, tracker.name, id_, came_from, occurrence, context))
+            result.milestones.append(_milestone(candidate, tracker, id_, came_from, occurrence, context))
             result.ids.add(id_)
             result.changed[document_key] = document
+    if candidate.unjudged:
+        result.unjudged.update(candidate.unjudged)
+    if candidate.within is not None:
+        document.stay_within(candidate.within, candidate.unjudged, event)
+        result.changed[document_key] = document
     state.become(candidate.change.after, event)
     _touch(candidate.key, state, event, result)
 
@@ -186,6 +195,14 @@ def _comes_from(tracker: Tracker, before: str | None, known: str) -> bool:
     return not tracker.rule.from_values or (known != "unknown" and before in tracker.rule.from_values)
 
 
+def _is_due(tracker: Tracker, document: DocumentState, came_from: tuple[str | None, str]) -> bool:
+    """Whether it is time for a milestone, of those whose rules are met."""
+    mode = tracker.rule.mode
+    if mode == FIRST:
+        return tracker.name not in document.occurrences
+    return mode != AFTER_RETURN or not (tracker.name in document.within or was_within(tracker.rule, *came_from))
+
+
 def _document(
     key: StateKey, state: DocumentState, states: Mapping[StateKey, DocumentState]
 ) -> tuple[DocumentState, StateKey]:
@@ -201,7 +218,12 @@ def _document(
 
 
 def _milestone(
-    candidate: Candidate, tracker: str, id_: str, came_from: tuple[str | None, str], occurrence: int, context: Context
+    candidate: Candidate,
+    tracker: Tracker,
+    id_: str,
+    came_from: tuple[str | None, str],
+    occurrence: int,
+    context: Context,
 ) -> Milestone:
     event, change = candidate.event, candidate.change
     silent = event.origin.offset < context.published.get(event.origin[:2], 0)
@@ -211,7 +233,7 @@ def _milestone(
         reference_name=event.reference_name,
         track_field=change.track_field,
         value=change.after or "",
-        milestone_tracker=tracker,
+        milestone_tracker=tracker.name,
         from_value=came_from[0],
         from_value_known=came_from[1],
         tracker_revision=context.revision,
@@ -224,8 +246,10 @@ def _milestone(
         origin_topic_id=event.origin.topic_id,
         origin_partition=event.origin.partition,
         origin_offset=event.origin.offset,
-        announce=True,
+        announce=tracker.rule.announce,
         silent=silent,
+        labels=labels_text(tracker.rule.labels),
+        owner=tracker.rule.owner or None,
     )
 
 

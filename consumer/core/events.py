@@ -26,6 +26,10 @@ class Kind(StrEnum):
     RENAMED_HERE = "renamed here"
 
 
+WITH_VALUES = (Kind.CREATE, Kind.UPDATE, Kind.SNAPSHOT)
+"""What says which value a field has now."""
+
+
 class FieldChange(msgspec.Struct, frozen=True, gc=False):
     """A tracked field before and after, as canonical text (None: empty).
 
@@ -53,12 +57,24 @@ class SourceIdentity(msgspec.Struct, frozen=True, gc=False):
     renaming: str = ""
 
 
+class Rows(msgspec.Struct, frozen=True, gc=False):
+    """What conditions see of a change's rows: the columns that some condition names, typed.
+
+    Values are whole numbers, floats, texts, booleans, or None (empty); what the record does not say is not there.
+    `before` is None where the record does not say; of a new document it is all None.
+    """
+
+    before: Mapping[str, object] | None
+    after: Mapping[str, object]
+
+
 class ChangeEvent(msgspec.Struct, frozen=True, gc=False):
     """One change of one document of a tracked type, reduced to what trackers need.
 
     `fields` holds those that changed or may have; for deletes and renames, all tracked fields.
     Times are µs since the epoch (UTC); `identity_ms` is the time inside the milestone's id. `first_origin`: where the
-    record of a redriven change stood before it became a dead letter; None for all others.
+    record of a redriven change stood before it became a dead letter; None for all others. `rows` is there where a
+    tracker of the type has a condition.
     """
 
     kind: Kind
@@ -72,6 +88,7 @@ class ChangeEvent(msgspec.Struct, frozen=True, gc=False):
     origin: Origin
     other_name: str | None = None
     first_origin: Origin | None = None
+    rows: Rows | None = None
 
     @property
     def redriven(self) -> bool:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from consumer.core.events import ChangeEvent, FieldChange, Kind
-from consumer.core.trackers import BASELINE, Rules, Tracker
+from consumer.core.compiled import Rules
+from consumer.core.events import WITH_VALUES, ChangeEvent, FieldChange, Kind
+from consumer.core.judging import FieldRules, Judged
+from consumer.core.trackers import AFTER_RETURN, BASELINE, Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,12 +24,18 @@ class StateKey(NamedTuple):
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):
-    """A change of one field that touches its document's state, and the trackers whose values it meets."""
+    """A change of one field that touches its document's state, and the trackers whose rules it meets.
+
+    `unjudged`: (tracker, reason) of those that cannot tell. `within`: of those that wait for a return, the ones that
+    hold now, whether or not this kind of change may be their milestone; None where no tracker waits.
+    """
 
     key: StateKey
     event: ChangeEvent
     change: FieldChange
     trackers: tuple[Tracker, ...]
+    unjudged: tuple[tuple[str, str], ...] = ()
+    within: tuple[str, ...] | None = None
 
     @property
     def other_key(self) -> StateKey | None:
@@ -40,12 +48,7 @@ def match(events: Iterable[ChangeEvent], rules: Rules) -> list[Candidate]:
     """The candidates among events, in the same order."""
     by_field = rules.by_field
     return [
-        Candidate(
-            _key(event, change),
-            event,
-            change,
-            _reached(event, change, by_field.get((event.document_type, change.track_field), ())),
-        )
+        _candidate(event, change, by_field.get((event.document_type, change.track_field)))
         for event in events
         for change in event.fields
     ]
@@ -57,14 +60,16 @@ def state_keys(candidates: Sequence[Candidate]) -> set[StateKey]:
     return keys | {key for candidate in candidates if (key := candidate.other_key) is not None}
 
 
-def _key(event: ChangeEvent, change: FieldChange) -> StateKey:
-    return StateKey(event.document_type, event.reference_name, change.track_field)
+_NOBODY = Judged(())
 
 
-def _reached(event: ChangeEvent, change: FieldChange, trackers: tuple[Tracker, ...]) -> tuple[Tracker, ...]:
-    value, kind = change.after, event.kind
-    if value is None or kind not in (Kind.CREATE, Kind.UPDATE, Kind.SNAPSHOT):
-        return ()
-    if kind is Kind.SNAPSHOT:
+def _candidate(event: ChangeEvent, change: FieldChange, rules: FieldRules | None) -> Candidate:
+    key = StateKey(event.document_type, event.reference_name, change.track_field)
+    if rules is None or event.kind not in WITH_VALUES:
+        return Candidate(key, event, change, ())
+    judged = _NOBODY if change.after is None else rules.judge(event, change.after)
+    trackers = judged.met
+    within = tuple(t.name for t in trackers if t.rule.mode == AFTER_RETURN) if rules.waits_for_return else None
+    if event.kind is Kind.SNAPSHOT:
         trackers = tuple(t for t in trackers if t.rule.snapshot != BASELINE)
-    return tuple(t for t in trackers if not t.disabled and (not t.rule.values or value in t.rule.values))
+    return Candidate(key, event, change, trackers, judged.unjudged, within)

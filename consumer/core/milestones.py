@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from consumer.core.matching import StateKey
 
@@ -20,10 +20,11 @@ CONTENT_TYPE = "application/json"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = msgspec.json.Encoder().encode
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 class Milestone(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One row of `milestone`. Times are µs since the epoch, UTC."""
+    """One row of `milestone`. Times are µs since the epoch, UTC; `labels` is a JSON object, its names in order."""
 
     id: str
     reference_type: str
@@ -45,6 +46,8 @@ class Milestone(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     origin_offset: int
     announce: bool
     silent: bool
+    labels: str | None = None
+    owner: str | None = None
 
 
 class Announcement(msgspec.Struct, frozen=True, gc=False):
@@ -66,6 +69,8 @@ class Announcement(msgspec.Struct, frozen=True, gc=False):
     source_identity: str
     source_identity_kind: str
     origin: dict[str, str | int]
+    labels: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    owner: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Event(NamedTuple):
@@ -126,5 +131,12 @@ def announced_value(milestone: Milestone) -> bytes:
             m.id, m.reference_type, m.reference_name, m.track_field, m.value, m.from_value, m.from_value_known,
             m.milestone_tracker, m.tracker_revision, m.occurrence, iso_time(m.reached_at), iso_time(m.recorded_at),
             m.actor, m.source_identity, m.source_identity_kind, origin,
+            msgspec.UNSET if m.labels is None else msgspec.Raw(m.labels.encode()),
+            msgspec.UNSET if m.owner is None else m.owner,
         )
     )  # fmt: skip
+
+
+def labels_text(labels: Mapping[str, str]) -> str | None:
+    """Labels as one text, the same whatever order they come in; None for none."""
+    return _encode_sorted(labels).decode() if labels else None

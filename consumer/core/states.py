@@ -21,7 +21,8 @@ class DocumentState(msgspec.Struct, gc=False):
     """A row of `document_state`. Times are µs since the epoch. Changed in place while one batch is evaluated.
 
     `known` false: no change told the value yet. `moved_to`: the name the document goes on under, while only the
-    new name's half of a rename was seen.
+    new name's half of a rename was seen. `within`: of the trackers that wait for a return, those whose rules the
+    document meets since an earlier change.
     """
 
     known: bool = False
@@ -33,6 +34,7 @@ class DocumentState(msgspec.Struct, gc=False):
     recent_transactions: bytes = b""
     moved_to: str | None = None
     origin: Origin | None = None
+    within: tuple[str, ...] = ()
 
     def has_seen(self, event: ChangeEvent) -> bool:
         """Whether this change moved the state before, or an equal or later record of its partition did."""
@@ -82,11 +84,12 @@ class DocumentState(msgspec.Struct, gc=False):
         if self.is_newer_than(event):
             return
         self.known, self.value, self.since, self.ended_at = True, None, event.reached_at, event.reached_at
+        self.within = ()
 
     def continue_from(self, old: DocumentState) -> None:
         """A renamed document goes on here: value, time, counts and what it has seen."""
         self.known, self.value, self.since, self.ended_at = old.known, old.value, old.since, old.ended_at
-        self.occurrences = dict(old.occurrences)
+        self.occurrences, self.within = dict(old.occurrences), old.within
         self._remember_what_it_has_seen(old)
 
     def inherit(self, old: DocumentState) -> None:
@@ -103,6 +106,13 @@ class DocumentState(msgspec.Struct, gc=False):
         """The next occurrence of a tracker for this document: 1, 2, …"""
         self.occurrences = {**self.occurrences, tracker: self.occurrences.get(tracker, 0) + 1}
         return self.occurrences[tracker]
+
+    def stay_within(self, trackers: tuple[str, ...], unjudged: tuple[tuple[str, str], ...], event: ChangeEvent) -> None:
+        """Notes whose rules are met now, unless this state is newer. Who could not tell stays what it was."""
+        if self.is_newer_than(event):
+            return
+        untold = {name for name, _ in unjudged}
+        self.within = tuple(sorted({*trackers, *(name for name in self.within if name in untold)}))
 
     def _knows_from_another_log(self, identity: SourceIdentity) -> bool:
         pairs, transaction = self.recent_transactions, _token(identity.transaction or "")

@@ -65,6 +65,29 @@ def canonical(value: Scalar, encoding: Encoding = TEXT) -> str | None:
         raise BadValue(f"{_shown(value)} is not a value of encoding {encoding.name!r}") from error
 
 
+_NUMBERS = frozenset({"decimal", "float", "bits", "duration_us"})
+_FITS = 1 << 63
+
+
+def typed(text: str | None, encoding: Encoding, bare: type) -> object:
+    """A canonical text as a condition has it: a whole number, a float, a truth value, a text; None if it is empty.
+
+    Args:
+        bare: what the value was where the encoding is `text`: `float` for any number, `bool` or `str`.
+    """
+    if text is None:
+        return None
+    if encoding.name in _NUMBERS or (bare is float and encoding.name == "text"):
+        try:
+            number = int(text)
+        except ValueError:
+            return float(text)
+        return number if -_FITS <= number < _FITS else float(text)
+    if encoding.name == "boolean" or (bare is bool and encoding.name == "text"):
+        return text == "true"
+    return text
+
+
 def number_text(number: Decimal) -> str:
     """A number, shortest: `1.50` is `1.5`, `-0` is `0`, `1e3` is `1000`."""
     if not number.is_finite():

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import NamedTuple, cast
 
-from consumer.core.trackers import DocumentPlan, TrackedField
+from consumer.core.compiled import DocumentPlan, TrackedField
 from consumer.diagnosis.findings import Finding
 from consumer.diagnosis.guesses import are_unscaled_decimals, time_encoding
 from consumer.diagnosis.kinds import finding
@@ -21,7 +21,7 @@ def column_findings(sample: Sample) -> Iterator[Finding]:
     for seen in sample.by_type().values():
         rows = [one for one in seen if one.after is not None]
         plan = seen[0].plan
-        for field in plan.fields if plan is not None and rows else ():
+        for field in plan.columns if plan is not None and rows else ():
             yield from _of_column(_Column.of(cast("DocumentPlan", plan), field, rows, sample.options.unavailable))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from consumer.core.trackers import DocumentPlan
+from consumer.core.compiled import DocumentPlan
 from consumer.diagnosis.findings import Finding
 from consumer.diagnosis.kinds import finding
 from consumer.diagnosis.sample import Sample, share
@@ -43,8 +43,8 @@ def _before(document_type: str, seen: Sequence[Seen]) -> Iterator[Finding]:
 def _lacks_tracked(one: Seen, plan: DocumentPlan) -> bool:
     """Whether the row before lacks what a whole row of this table has."""
     before: Mapping[str, object] = one.before or {}
-    whole = one.row.keys() | {field.name for field in plan.fields} if not before else one.row.keys()
-    return any(field.name in whole and field.name not in before for field in plan.fields)
+    whole = one.row.keys() | {field.name for field in plan.columns} if not before else one.row.keys()
+    return any(field.name in whole and field.name not in before for field in plan.columns)
 
 
 def _router(sample: Sample) -> Iterator[Finding]:
@@ -78,6 +78,6 @@ def _defaults(sample: Sample) -> Iterator[Finding]:
 
 def _defaulted(one: Seen) -> Iterator[str]:
     """Tracked columns that may be NULL and hold their DEFAULT."""
-    for field in one.plan.fields if one.plan is not None else ():
+    for field in one.plan.columns if one.plan is not None else ():
         if field.name in one.defaults and one.row.get(field.name) == one.defaults[field.name]:
             yield field.name

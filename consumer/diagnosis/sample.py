@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from consumer.core.compiled import Rules, compile_rules
 from consumer.core.events import Decoded
 from consumer.core.records import Batch, Partition, Record, Span, next_offset_of, offset_of, partition_of
-from consumer.core.trackers import DocumentType, Rules, Trackers, compile_rules
+from consumer.core.trackers import DocumentType, Trackers
 from consumer.diagnosis.sight import Seen, Sight
 from consumer.errors import MilestonesError, SchemaPending
 from consumer.formats.avro_schemas import Schemas

@@ -8,8 +8,8 @@ from typing import cast
 
 import msgspec
 
+from consumer.core.compiled import DocumentPlan, Rules
 from consumer.core.records import Record
-from consumer.core.trackers import DocumentPlan, Rules
 from consumer.core.values import Encoding
 from consumer.diagnosis.contents import Content, Contents, Defaults, Fields
 from consumer.errors import Poison, SchemaPending

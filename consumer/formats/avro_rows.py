@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import cast
 
 from msgspec import UNSET
 
-from consumer.core.trackers import DocumentPlan
-from consumer.core.values import Encoding, Scalar, canonical
+from consumer.core.compiled import DocumentPlan
+from consumer.core.values import Encoding, Scalar, canonical, typed
 from consumer.errors import Poison
 from consumer.formats.connect_json import placeholders, storable
-from consumer.formats.rows import Cell, Row
+from consumer.formats.rows import Cell, Row, tracked_columns
 
 
 class AvroRows:
@@ -20,7 +21,7 @@ class AvroRows:
     def __init__(self, plan: DocumentPlan, unavailable: str) -> None:
         self.plan = plan
         self._unavailable = placeholders(unavailable)
-        self._tracked = tuple(field.name for field in plan.fields)
+        self._tracked = tracked_columns(plan)
 
     def unchanged(self, before: Row, after: Row) -> bool:
         """Whether every tracked column is there and has the same value."""
@@ -42,3 +43,8 @@ class AvroRows:
         except Poison as error:
             error.field = error.field or column
             raise
+
+    def value(self, cell: Cell, column: str, encoding: Encoding) -> object:
+        """The value as a condition has it; raises Poison naming the column."""
+        bare = bool if isinstance(cell, bool) else float if isinstance(cell, int | float | Decimal) else str
+        return typed(self.text(cell, column, encoding), encoding, bare)

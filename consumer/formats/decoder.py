@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+from consumer.core.compiled import Rules
 from consumer.core.events import ChangeEvent, Decoded
 from consumer.core.records import Batch, DeadLetter, Partition, Record, offset_of, partition_of
-from consumer.core.trackers import Rules
 from consumer.errors import MalformedRecord, Poison, SchemaPending
 from consumer.formats.avro_records import AvroRecords
 from consumer.formats.avro_rows import AvroRows

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Protocol
 
 import msgspec
 from msgspec import UNSET
 
-from consumer.core.events import ChangeEvent, FieldChange, Kind, SourceIdentity
+from consumer.core.compiled import TrackedField
+from consumer.core.events import WITH_VALUES, ChangeEvent, FieldChange, Kind, Rows, SourceIdentity
 from consumer.core.records import Batch, Origin, Record, headers_of
 from consumer.core.redrive import as_redriven
+from consumer.core.trackers import FILLED
 from consumer.core.values import TEXT, Encoding
 from consumer.errors import BadValue, MissingKey
 from consumer.formats.connect_json import storable
@@ -85,9 +88,11 @@ class RowChange(msgspec.Struct, gc=False):
             name = self._name(record, self.after if self.after is not None else self.before, reading.keys)
         reached_at, identity_ms = times_of(self.source, self.ts_ms, record)
         identity = self._identity(kind, record, origin, reading)
+        rows = self._rows(kind) if plan.seen and kind in WITH_VALUES else None
         event = ChangeEvent(
-            kind, plan.document_type, name, fields, reached_at, identity_ms, self._actor(), identity, origin, other
-        )
+            kind, plan.document_type, name, fields, reached_at, identity_ms, self._actor(), identity, origin, other,
+            rows=rows,
+        )  # fmt: skip
         return as_redriven(event, record)
 
     def _identity(self, kind: Kind, record: Record, origin: Origin, reading: Reading) -> SourceIdentity:
@@ -114,6 +119,9 @@ class RowChange(msgspec.Struct, gc=False):
             return tuple(FieldChange(field.name, None, False, None) for field in plan.fields)
         changes = []
         for field in plan.fields:
+            if field.of:
+                changes += self._set(kind, field, absent)
+                continue
             new = reader.cell(self.after, field.name)
             if new is UNSET:
                 absent[plan.document_type, field.name] += 1
@@ -138,6 +146,59 @@ class RowChange(msgspec.Struct, gc=False):
             return FieldChange(name, None, False, value)
         old_value = reader.text(old, name, encoding)
         return None if old_value == value else FieldChange(name, old_value, True, value)
+
+    def _set(self, kind: Kind, field: TrackedField, absent: Counter[tuple[str, str]]) -> list[FieldChange]:
+        """The change of a set of columns, which has a value while all are filled; none if it stayed as it was."""
+        for column in field.of:
+            if self.reader.cell(self.after, column) is UNSET:
+                absent[self.reader.plan.document_type, column] += 1
+        value, known = self._filled(self.after, field)
+        if not known:
+            change = FieldChange(field.name, None, False, None, after_known=False)
+            return [change] if kind is Kind.RENAMED_HERE else []
+        if kind is not Kind.UPDATE:
+            return [FieldChange(field.name, None, kind is Kind.CREATE, value)]
+        before, before_known = self._filled(self.before, field)
+        return [] if before_known and before == value else [FieldChange(field.name, before, before_known, value)]
+
+    def _filled(self, row: Row, field: TrackedField) -> tuple[str | None, bool]:
+        """Whether all columns of a set are filled, and whether the row tells: one that is empty suffices."""
+        known = True
+        for column in field.of:
+            cell = self.reader.cell(row, column)
+            if cell is UNSET:
+                known = False
+            # What was too large to be sent again is not empty.
+            elif not self.reader.is_placeholder(cell) and self._text(cell, column) is None:
+                return None, True
+        return (FILLED, True) if known else (None, False)
+
+    def _rows(self, kind: Kind) -> Rows:
+        """What conditions see: of a new document everything was empty before, of one that was read nobody knows."""
+        after = self._seen(self.after, self.before)
+        if kind is Kind.CREATE:
+            return Rows(dict.fromkeys(after), after)
+        return Rows(None if self.before is None or kind is Kind.SNAPSHOT else self._seen(self.before, None), after)
+
+    def _seen(self, row: Row, other: Row) -> dict[str, object]:
+        """The columns that conditions name; one that was too large to be sent again is what the other row says."""
+        reader, plan = self.reader, self.reader.plan
+        seen: dict[str, object] = {}
+        for column in plan.seen:
+            cell = reader.cell(row, column)
+            if reader.is_placeholder(cell):
+                cell = reader.cell(other, column)
+            if cell is not UNSET and not reader.is_placeholder(cell):
+                # What cannot be read is not there: a condition that needs it cannot tell, and the others go on.
+                with suppress(BadValue):
+                    seen[column] = reader.value(cell, column, self._encoding(column))
+        return seen
+
+    def _encoding(self, column: str) -> Encoding:
+        return self.encodings.get(column) or self.reader.plan.encodings.get(column) or TEXT
+
+    def _text(self, cell: Cell, column: str) -> str | None:
+        return self.reader.text(cell, column, self.encodings.get(column) or TEXT)
 
     def _actor(self) -> str | None:
         column = self.reader.plan.actor

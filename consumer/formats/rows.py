@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from consumer.core.trackers import DocumentPlan
-from consumer.core.values import Encoding
+from consumer.core.compiled import DocumentPlan
+from consumer.core.values import Encoding, typed
 from consumer.errors import MalformedRecord
 from consumer.formats.connect_json import canonical_json, placeholders_in_json
 
@@ -38,10 +38,18 @@ class RowReader(Protocol):
     def text(self, cell: Cell, column: str, encoding: Encoding) -> str | None:
         """The canonical text; raises Poison naming the column."""
 
+    def value(self, cell: Cell, column: str, encoding: Encoding) -> object:
+        """The value as a condition has it: see `core.values.typed`; raises Poison naming the column."""
+
 
 def columns_of(plan: DocumentPlan) -> tuple[str, ...]:
     """The columns that are read of a table, and no others."""
-    return tuple(dict.fromkeys((*(f.name for f in plan.fields), *plan.key, plan.actor)))
+    return tuple(dict.fromkeys((*tracked_columns(plan), *plan.seen, *plan.key, plan.actor)))
+
+
+def tracked_columns(plan: DocumentPlan) -> tuple[str, ...]:
+    """The columns whose changes count."""
+    return tuple(dict.fromkeys(column.name for column in plan.columns))
 
 
 class JsonRows:
@@ -59,7 +67,7 @@ class JsonRows:
         )
         self._decode: Callable[[Raw | bytes], Row] = msgspec.json.Decoder(row | None).decode
         self._unavailable = placeholders_in_json(unavailable)
-        self._tracked_attributes = tuple(self._attributes[f.name] for f in plan.fields)
+        self._tracked_attributes = tuple(self._attributes[column] for column in tracked_columns(plan))
 
     def row(self, text: Raw | bytes) -> Row:
         """The row.
@@ -91,3 +99,10 @@ class JsonRows:
     def text(self, cell: Cell, column: str, encoding: Encoding) -> str | None:
         """The canonical text; raises Poison naming the column."""
         return canonical_json(cell, column, encoding) if isinstance(cell, Raw) else None
+
+    def value(self, cell: Cell, column: str, encoding: Encoding) -> object:
+        """The value as a condition has it; raises Poison naming the column."""
+        text = self.text(cell, column, encoding)
+        first = bytes(cast("Raw", cell))[:1]
+        bare = bool if first in (b"t", b"f") else str if first in (b'"', b"{", b"[") else float
+        return typed(text, encoding, bare)

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from consumer.core.trackers import OWN_TABLES, DocumentPlan
+from consumer.core.compiled import DocumentPlan
+from consumer.core.trackers import OWN_TABLES
 from consumer.formats.source_block import Source
 
 _Rows = TypeVar("_Rows")

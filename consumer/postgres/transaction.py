@@ -20,6 +20,7 @@ from consumer.postgres.statements import statements
 
 _SQL = statements("store.sql")
 _decode_occurrences = msgspec.json.Decoder(dict[str, int]).decode
+_decode_names = msgspec.json.Decoder(tuple[str, ...]).decode
 _encode = msgspec.json.Encoder().encode
 _NOWHERE = Origin("", 0, 0)
 
@@ -132,7 +133,7 @@ class StoreTransaction:
     def _save_states(self, states: Mapping[StateKey, DocumentState]) -> None:
         changed = states.values()
         number, shared = _shared([_shared_of_state(key, state) for key, state in states.items()])
-        types, fields, knowns, moved_to, topic_ids, partitions = shared
+        types, fields, knowns, moved_to, topic_ids, partitions, within = shared
         self._connection.execute(
             _SQL["save_states"],
             {
@@ -143,6 +144,7 @@ class StoreTransaction:
                 "moved_to": array(moved_to),
                 "origin_topic_ids": array(topic_ids),
                 "origin_partitions": array(partitions),
+                "within": array(within),
                 "names": array([key.reference_name for key in states]),
                 "values": array([s.value for s in changed]),
                 "since": array([s.since for s in changed]),
@@ -211,10 +213,12 @@ def _alias_columns(keys: Sequence[AliasKey]) -> dict[str, object]:
 
 
 def _state(row: Any) -> DocumentState:
-    known, value, since, ended_at, occurrences, recent, transactions, moved_to, topic_id, partition, offset = row
+    known, value, since, ended_at, occurrences, recent, transactions, moved_to, *last = row
+    topic_id, partition, offset, within = last
     origin = Origin(topic_id, partition, offset) if topic_id else None
     counts = {} if occurrences == "{}" else _decode_occurrences(occurrences)
-    return DocumentState(known, value, since, ended_at, counts, recent, transactions, moved_to, origin)
+    inside = () if within == "[]" else _decode_names(within)
+    return DocumentState(known, value, since, ended_at, counts, recent, transactions, moved_to, origin, inside)
 
 
 def _shared(rows: Sequence[tuple[Any, ...]]) -> tuple[list[int], Sequence[list[Any]]]:
@@ -226,19 +230,20 @@ def _shared(rows: Sequence[tuple[Any, ...]]) -> tuple[list[int], Sequence[list[A
 
 def _shared_of_state(key: StateKey, state: DocumentState) -> tuple[Any, ...]:
     origin = state.origin or _NOWHERE
-    return key.reference_type, key.track_field, state.known, state.moved_to, origin.topic_id, origin.partition
+    within = _encode(state.within).decode() if state.within else "[]"
+    return key.reference_type, key.track_field, state.known, state.moved_to, origin.topic_id, origin.partition, within
 
 
 def _shared_of_milestone(m: Milestone) -> tuple[Any, ...]:
     what = (m.reference_type, m.track_field, m.milestone_tracker, m.from_value_known, m.source_identity_kind)
-    return (*what, m.origin_topic_id, m.origin_partition, m.announce, m.silent)
+    return (*what, m.origin_topic_id, m.origin_partition, m.announce, m.silent, m.labels, m.owner)
 
 
 def milestone_columns(milestones: Sequence[Milestone]) -> dict[str, object]:
     """Milestones of one revision, recorded at one time, as the parameters of `record_milestones`."""
     first = milestones[0]
     number, shared = _shared([_shared_of_milestone(m) for m in milestones])
-    types, fields, trackers, known, kinds, topic_ids, partitions, announce, silent = shared
+    types, fields, trackers, known, kinds, topic_ids, partitions, announce, silent, labels, owners = shared
     return {
         "revision": first.tracker_revision,
         "recorded_at": first.recorded_at,
@@ -252,6 +257,8 @@ def milestone_columns(milestones: Sequence[Milestone]) -> dict[str, object]:
         "origin_partitions": array(partitions),
         "announce": array(announce),
         "silent": array(silent),
+        "labels": array(labels),
+        "owners": array(owners),
         "ids": array([m.id for m in milestones]),
         "names": array([m.reference_name for m in milestones]),
         "values": array([m.value for m in milestones]),

@@ -31,7 +31,7 @@ select milestone.id::text, milestone.reference_type, milestone.reference_name, m
        milestone.occurrence, (extract(epoch from milestone.reached_at) * 1000000)::bigint,
        (extract(epoch from milestone.recorded_at) * 1000000)::bigint, milestone.actor, milestone.source_identity,
        milestone.source_identity_kind, milestone.origin_topic_id, milestone.origin_partition, milestone.origin_offset,
-       milestone.announce, milestone.silent
+       milestone.announce, milestone.silent, milestone.labels::text, milestone.owner
 from milestone
 where milestone.origin_topic_id = any(%(topic_ids)s::text[])
 order by milestone.id;
@@ -78,7 +78,7 @@ select milestone.id::text, milestone.reference_type, milestone.reference_name, m
        milestone.occurrence, (extract(epoch from milestone.reached_at) * 1000000)::bigint,
        (extract(epoch from milestone.recorded_at) * 1000000)::bigint, milestone.actor, milestone.source_identity,
        milestone.source_identity_kind, milestone.origin_topic_id, milestone.origin_partition, milestone.origin_offset,
-       milestone.announce, milestone.silent
+       milestone.announce, milestone.silent, milestone.labels::text, milestone.owner
 from milestone
 where milestone.origin_offset is not null
     and (%(trackers)s::text[] is null or milestone.milestone_tracker = any(%(trackers)s::text[]))

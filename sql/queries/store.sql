@@ -76,7 +76,7 @@ on conflict (reference_type, reference_name, track_field) do nothing;
 select state.reference_type, state.reference_name, state.track_field, state.known, state.value,
        (extract(epoch from state.since) * 1000000)::bigint, (extract(epoch from state.ended_at) * 1000000)::bigint,
        state.occurrences, state.recent, state.recent_transactions, state.moved_to,
-       state.origin_topic_id, state.origin_partition, state.origin_offset
+       state.origin_topic_id, state.origin_partition, state.origin_offset, state.within
 from document_state state
 join unnest(%(types)s::text[], %(names)s::text[], %(fields)s::text[]) as key (reference_type, reference_name, track_field)
     on state.reference_type = key.reference_type
@@ -90,15 +90,15 @@ for update of state;
 -- would join document_state by type and field first, and so read every document of the type, for each row of the batch.
 with state as materialized (
     select shared.reference_type, shared.track_field, shared.known, shared.moved_to, shared.origin_topic_id,
-           shared.origin_partition, one.*
+           shared.origin_partition, shared.within, one.*
     from unnest(%(shared)s::integer[], %(names)s::text[], %(values)s::text[], %(since)s::bigint[],
                 %(ended_at)s::bigint[], %(occurrences)s::text[], %(recent)s::text[], %(recent_transactions)s::text[],
                 %(origin_offsets)s::bigint[])
         as one (shared, reference_name, value, since, ended_at, occurrences, recent, recent_transactions, origin_offset)
     join unnest(%(types)s::text[], %(fields)s::text[], %(knowns)s::boolean[], %(moved_to)s::text[],
-                %(origin_topic_ids)s::text[], %(origin_partitions)s::integer[])
+                %(origin_topic_ids)s::text[], %(origin_partitions)s::integer[], %(within)s::text[])
         with ordinality
-        as shared (reference_type, track_field, known, moved_to, origin_topic_id, origin_partition, number)
+        as shared (reference_type, track_field, known, moved_to, origin_topic_id, origin_partition, within, number)
         on shared.number = one.shared
 )
 update document_state
@@ -112,7 +112,8 @@ set known = state.known,
     moved_to = state.moved_to,
     origin_topic_id = state.origin_topic_id,
     origin_partition = state.origin_partition,
-    origin_offset = state.origin_offset
+    origin_offset = state.origin_offset,
+    within = state.within
 from state
 where document_state.reference_type = state.reference_type
     and document_state.reference_name = state.reference_name
@@ -141,11 +142,12 @@ on conflict (reference_type, old_name, new_name, source_identity) do update set 
 -- Returns what was really inserted. What somebody deleted by hand stays deleted.
 insert into milestone (id, reference_type, reference_name, track_field, value, milestone_tracker, from_value,
                        from_value_known, tracker_revision, occurrence, reached_at, recorded_at, actor, source_identity,
-                       source_identity_kind, origin_topic_id, origin_partition, origin_offset, announce, silent)
+                       source_identity_kind, origin_topic_id, origin_partition, origin_offset, announce, silent,
+                       labels, owner)
 select id, reference_type, reference_name, track_field, value, milestone_tracker, from_value, from_value_known,
        %(revision)s::uuid, occurrence, timestamptz 'epoch' + reached_at * interval '1 microsecond',
        timestamptz 'epoch' + %(recorded_at)s * interval '1 microsecond', actor, source_identity, source_identity_kind,
-       origin_topic_id, origin_partition, origin_offset, announce, silent
+       origin_topic_id, origin_partition, origin_offset, announce, silent, labels::json, owner
 from unnest(%(shared)s::integer[], %(ids)s::text[], %(names)s::text[], %(values)s::text[], %(from_values)s::text[],
             %(occurrences)s::integer[], %(reached_at)s::bigint[], %(actors)s::text[], %(identities)s::text[],
             %(origin_offsets)s::bigint[])
@@ -154,10 +156,10 @@ from unnest(%(shared)s::integer[], %(ids)s::text[], %(names)s::text[], %(values)
 cross join lateral (select reached.hex::uuid) as key (id)
 join unnest(%(types)s::text[], %(fields)s::text[], %(trackers)s::text[], %(from_values_known)s::text[],
             %(identity_kinds)s::text[], %(origin_topic_ids)s::text[], %(origin_partitions)s::integer[],
-            %(announce)s::boolean[], %(silent)s::boolean[])
+            %(announce)s::boolean[], %(silent)s::boolean[], %(labels)s::text[], %(owners)s::text[])
     with ordinality
     as shared (reference_type, track_field, milestone_tracker, from_value_known, source_identity_kind, origin_topic_id,
-               origin_partition, announce, silent, number)
+               origin_partition, announce, silent, labels, owner, number)
     on shared.number = reached.shared
 where not exists (select from deleted_milestone deleted where deleted.id = key.id)
 on conflict (id) do nothing
@@ -180,7 +182,7 @@ select span.topic, span.partition, position.next_offset,
        milestone.occurrence, (extract(epoch from milestone.reached_at) * 1000000)::bigint,
        (extract(epoch from milestone.recorded_at) * 1000000)::bigint, milestone.actor, milestone.source_identity,
        milestone.source_identity_kind, milestone.origin_topic_id, milestone.origin_partition, milestone.origin_offset,
-       milestone.announce, milestone.silent
+       milestone.announce, milestone.silent, milestone.labels::text, milestone.owner
 from unnest(%(topics)s::text[], %(topic_ids)s::text[], %(partitions)s::integer[], %(first_offsets)s::bigint[],
             %(next_offsets)s::bigint[]) as span (topic, topic_id, partition, first_offset, next_offset)
 left join stream_position position on position.topic = span.topic and position.partition = span.partition

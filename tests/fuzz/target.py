@@ -14,8 +14,9 @@ from pathlib import Path
 import fastavro
 import msgspec
 
+from consumer.core.compiled import compile_rules
 from consumer.core.events import Decoded
-from consumer.core.trackers import Tracker, Trackers, compile_rules
+from consumer.core.trackers import Tracker, Trackers
 from consumer.errors import MalformedRecord
 from consumer.formats.decoder import ChangeDecoder
 from consumer.formats.shapes import Options, Shape

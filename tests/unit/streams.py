@@ -45,6 +45,7 @@ class Stream:
         self.skipped: Counter[str] = Counter()
         self.absent: Counter[tuple[str, str]] = Counter()
         self.missed: Counter[tuple[str, str]] = Counter()
+        self.unjudged: Counter[tuple[str, str]] = Counter()
 
     def take(self, *records: FakeRecord) -> list[Reached]:
         """One batch; what was reached."""
@@ -63,6 +64,7 @@ class Stream:
         self.skipped += decoded.skipped + result.skipped
         self.absent += decoded.absent
         self.missed += result.missed
+        self.unjudged += result.unjudged
         return [(m.value, m.from_value, m.from_value_known) for m in result.milestones]
 
     def state(self, name: str = "SO-1", track_field: str = "status") -> DocumentState:

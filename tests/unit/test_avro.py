@@ -2,9 +2,9 @@
 
 import pytest
 
+from consumer.core.compiled import Rules
 from consumer.core.events import ChangeEvent, Decoded, FieldChange, Kind
 from consumer.core.records import Partition
-from consumer.core.trackers import Rules
 from consumer.core.values import UNAVAILABLE
 from consumer.formats.avro_schemas import AvroSchema
 from consumer.formats.decoder import ChangeDecoder

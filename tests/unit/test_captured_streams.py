@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from consumer.config import read_trackers
+from consumer.core.compiled import Rules, compile_rules
 from consumer.core.events import ChangeEvent, Decoded, FieldChange, Kind
 from consumer.core.records import Origin
-from consumer.core.trackers import DocumentType, Rules, Tracker, Trackers, compile_rules
+from consumer.core.trackers import DocumentType, Tracker, Trackers
 from consumer.core.values import Encoding
 from consumer.demo.captured import CapturedRecord, read_captured
 from consumer.formats.decoder import ChangeDecoder

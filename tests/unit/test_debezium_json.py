@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
+from consumer.core.compiled import Rules
 from consumer.core.events import ChangeEvent, Decoded, FieldChange, Kind
-from consumer.core.trackers import DocumentType, Rules, Tracker
+from consumer.core.trackers import DocumentType, Tracker
 from consumer.core.values import UNAVAILABLE, Encoding
 from consumer.formats.decoder import ChangeDecoder
 from consumer.formats.shapes import Options

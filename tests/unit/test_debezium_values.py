@@ -13,7 +13,8 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from consumer.core.trackers import DocumentType, Tracker, Trackers, compile_rules
+from consumer.core.compiled import compile_rules
+from consumer.core.trackers import DocumentType, Tracker, Trackers
 from consumer.core.values import Encoding
 from consumer.formats.connect_json import SchemaReader
 from consumer.formats.decoder import ChangeDecoder

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.matching import StateKey
-from consumer.core.milestones import Milestone, announcement, iso_time, milestone_id
+from consumer.core.milestones import Milestone, announcement, iso_time, labels_text, milestone_id
 from tests.unit.samples import AT_MS, milestone
 
 NAMES = st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable())
@@ -95,11 +95,19 @@ def test_the_value_says_all_that_the_row_says_but_how_it_is_announced() -> None:
     said = json.loads(announcement(milestone(actor=None, from_value=None, from_value_known="unknown")).value or b"")
     origin = said.pop("origin")
     assert origin == {"topic_id": "topic-id", "partition": 0, "offset": 7}
-    own_columns = {"origin_topic_id", "origin_partition", "origin_offset", "announce", "silent"}
+    own_columns = {"origin_topic_id", "origin_partition", "origin_offset", "announce", "silent", "labels", "owner"}
     assert set(said) == set(Milestone.__struct_fields__) - own_columns
     assert said["reached_at"] == "2026-11-22T20:03:55Z"
     assert said["actor"] is None
     assert said["from_value_known"] == "unknown"
+
+
+def test_labels_and_owner_are_said_where_there_are_any() -> None:
+    labelled = milestone(labels=labels_text({"team": "sales", "area": "north"}), owner="jo@example.com")
+    said = json.loads(announcement(labelled).value or b"")
+    assert said["labels"] == {"area": "north", "team": "sales"}
+    assert said["owner"] == "jo@example.com"
+    assert list(said)[-2:] == ["labels", "owner"]
 
 
 @given(

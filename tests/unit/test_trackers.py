@@ -6,15 +6,8 @@ import pytest
 
 from consumer.core.events import Kind
 from consumer.core.matching import StateKey, match, state_keys
-from consumer.core.trackers import (
-    OWN_DOCUMENT_TYPES,
-    DocumentType,
-    Rule,
-    Tracker,
-    check_together,
-    tracker_from,
-    trackers_from_json,
-)
+from consumer.core.tracker_text import tracker_from
+from consumer.core.trackers import OWN_DOCUMENT_TYPES, DocumentType, Rule, Tracker, check_together, trackers_from_json
 from consumer.core.values import Encoding
 from consumer.errors import ConfigError
 from tests.unit.samples import REVISION, Change, candidates_of, event_of, key_of, rules_of, tracker
@@ -67,7 +60,10 @@ def test_values_are_compared_as_canonical_text(
 @pytest.mark.parametrize(
     ("said", "wrong"),
     [
-        ({"value": ["x"]}, r"trackers\[0\]: unknown key 'value'; a tracker has as, description"),
+        (
+            {"value": ["x"]},
+            r"trackers\[0\]: unknown key 'value', did you mean 'values'\?; a tracker has announce, as, at_least",
+        ),
         ({"document_type": ""}, "document_type is missing"),
         ({"track_field": None}, "track_field is missing"),
         ({"as": "money"}, "as: money is not known; one of text, decimal"),
@@ -78,7 +74,6 @@ def test_values_are_compared_as_canonical_text(
         ({"as": "decimal", "from_values": ["much"]}, "from_values: a text is not a value of encoding 'decimal'"),
         ({"snapshot": "often"}, r"trackers\[0\] .*: snapshot is one of baseline, milestone, reconcile, not 'often'"),
         ({"snapshot": True}, "snapshot is one of baseline, milestone, reconcile, not True"),
-        ({"snapshot": None}, "snapshot is one of baseline, milestone, reconcile, not None"),
         ({"disabled": "no"}, "disabled is true or false, not 'no'"),
         ({"document_type": "Milestone"}, "Milestone is this program's own and is never evaluated"),
         ({"document_type": "Milestone Tracker"}, "Milestone Tracker is this program's own"),
@@ -86,6 +81,23 @@ def test_values_are_compared_as_canonical_text(
         ({"description": "a\x00b"}, "NUL"),
         ({"values": ["a\x00b"]}, "NUL"),
         ({"track_field": "f" * 256}, "longer than 255"),
+        ({"docstatus": "submitted"}, "docstatus and track_field are too many|track_field and docstatus are too many"),
+        ({"track_field": None, "filled": ["a"]}, r"filled is a list of at least two columns, not \['a'\]"),
+        ({"track_field": None, "filled": ["a", "a"]}, "filled names a column twice"),
+        ({"track_field": None, "filled": ["a", "b"], "values": ["x"]}, "filled has no values"),
+        ({"track_field": None, "filled": ["a", "b"], "at_least": 5}, "filled has no threshold"),
+        ({"track_field": None, "docstatus": "done"}, "docstatus is draft, submitted, cancelled, not 'done'"),
+        ({"track_field": None, "docstatus": "draft", "values": [1]}, "docstatus says the values; leave `values` out"),
+        ({"at_least": "much"}, "at_least is a number, a date .* or a time, not 'much'"),
+        ({"at_least": [1]}, r"at_least is a number, a date or a time, not \[1\]"),
+        ({"at_least": 2, "at_most": 1}, "at_least 2 is above at_most 1: nothing reaches both"),
+        ({"at_least": 2, "at_most": "2026-01-01"}, "at_least and at_most are two numbers, or two dates"),
+        ({"occurrence": "frist"}, "occurrence is one of every, first, after_return, not 'frist'; did you mean first"),
+        ({"announce": "no"}, "announce is true or false, not 'no'"),
+        ({"labels": ["a"]}, "labels are at most 50 names with texts"),
+        ({"labels": {"a": ["b"]}}, "labels: 'a' is to be a name with one text"),
+        ({"owner": 5}, "owner is a text, not 5"),
+        ({"when": "after.x >"}, r"trackers\[0\] \(Sales Order-grand_total\): when: line 1, column 10"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_place_and_reason(said: dict[str, object], wrong: str) -> None:

@@ -7,10 +7,11 @@ from itertools import pairwise
 import msgspec
 import pytest
 
+from consumer.core.compiled import compile_rules
 from consumer.core.dead_letters import dead_letter_event
 from consumer.core.events import ChangeEvent, Decoded, Kind
 from consumer.core.records import DeadLetter, Origin
-from consumer.core.trackers import DocumentType, Trackers, compile_rules
+from consumer.core.trackers import DocumentType, Trackers
 from consumer.formats.decoder import ChangeDecoder
 from consumer.formats.shapes import Options, Shape
 from consumer.formats.wire import IdKind, SchemaId
