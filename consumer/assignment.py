@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import structlog
 
@@ -13,6 +14,9 @@ from consumer.core.records import Partition, Span
 from consumer.errors import Fatal, PublishDown, Transient
 
 log = structlog.get_logger(__name__)
+
+_HEARD_OF_WITHIN_S = 5.0
+"""What was just made is in every broker's metadata by then."""
 
 
 class Source(Protocol):
@@ -60,10 +64,12 @@ class Assignment:
         parts: tuple[Source, Topics, Positions, Fence],
         *,
         allow_gap: bool,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inputs, self._outputs, self._group = inputs, outputs, group
         self._source, self._topics, self._store, self._fence = parts
-        self._allow_gap = allow_gap
+        self._allow_gap, self._clock = allow_gap, clock
+        self._missed_since_s: dict[str, float] = {}
         self._topic_ids: dict[str, str] = {}
         self._gone: set[str] = set()
         self._ends_before: dict[str, dict[Partition, LogEnds]] = {}
@@ -143,9 +149,9 @@ class Assignment:
         for topic, topic_id in answer.items():
             known = self._topic_ids.get(topic, topic_id)
             if topic_id is None and self._inputs.pattern is None:
-                raise Fatal(
-                    f"topic {topic} does not exist any more: restore it, or make it anew and run `milestones take-over`"
-                )
+                words = "does not exist any more: restore it, or make it anew and run `milestones take-over`"
+                self._miss(topic, f"topic {topic} {words}", at_once=topic in self._topic_ids)
+            self._missed_since_s.pop(topic, None)
             if topic_id is not None and topic_id != known:
                 raise Fatal(
                     f"{topic}: the topic was deleted and made again (id {topic_id}, before {known}); "
@@ -155,6 +161,13 @@ class Assignment:
         self._topic_ids |= ids
         return ids
 
+    def _miss(self, what: str, words: str, *, at_once: bool = False) -> NoReturn:
+        """A stop; but what the broker never told of may be new, and is asked for again for a moment."""
+        now_s = self._clock()
+        if not at_once and now_s - self._missed_since_s.setdefault(what, now_s) < _HEARD_OF_WITHIN_S:
+            raise Transient(f"{words}; or the broker has not heard of it yet")
+        raise Fatal(words)
+
     def _all_partitions(self, topics: Iterable[str]) -> list[Partition]:
         """Every partition of these topics, whoever reads it.
 
@@ -162,10 +175,11 @@ class Assignment:
             Fatal: a topic that is published to does not exist any more.
         """
         counts = self._topics.partitions()
-        missing = [name for name in self._outputs if name not in counts]
+        missing = ", ".join(name for name in self._outputs if name not in counts)
         if missing:
-            names = ", ".join(missing)
-            raise Fatal(f"missing topics: {names}; create them, or set input.create_topics: true and start again")
+            words = "create them, or set input.create_topics: true and start again"
+            self._miss("outputs", f"missing topics: {missing}; {words}")
+        self._missed_since_s.pop("outputs", None)
         return [Partition(topic, number) for topic in topics for number in range(counts.get(topic, 0))]
 
     def _rows(self, owners: Mapping[str, Owner], everything: Sequence[Partition]) -> dict[Partition, StoredPosition]:

@@ -213,7 +213,7 @@ class Audit:
             self._report.untold[_OF_A_STATE] += 1
             return
         self._is_wrong(Kind.MISSING, milestone)
-        if announced is not None or milestone.origin_offset >= span.published:
+        if announced is not None or not milestone.announce or milestone.origin_offset >= span.published:
             self._may_repair(Repair.WRITE, msgspec.structs.replace(milestone, silent=announced is not None))
         else:
             self._may_repair(Repair.WRITE_AND_ANNOUNCE, milestone)

@@ -22,7 +22,7 @@ class Notices:
         Columns that its records lacked, and rules that could not tell: once for each and revision of the trackers.
         Changes that a snapshot shows were missed: one line for the batch.
         """
-        if verdicts.revision and verdicts.revision != self._revision:
+        if (verdicts.absent or verdicts.unjudged) and verdicts.revision != self._revision:
             self._revision = verdicts.revision
             self._told.clear()
         self._tell_absent(verdicts)

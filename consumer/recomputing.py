@@ -26,7 +26,7 @@ class Memory(Protocol):
     def save(self, states: Mapping[StateKey, DocumentState], partition: Partition) -> None: ...
     def link(self, names: Iterable[tuple[StateKey, StateKey]]) -> None: ...
     def save_aliases(self, aliases: Mapping[AliasKey, Alias]) -> None: ...
-    def expect(self, milestones: Iterable[tuple[Milestone, bool]]) -> None: ...
+    def expect(self, milestones: Iterable[tuple[Milestone, bool, bool]]) -> None: ...
 
 
 class Recomputation:
@@ -55,7 +55,7 @@ class Recomputation:
         self._memory.link((one.key, one.other_key) for one in candidates if one.other_key is not None)
         self._memory.save_aliases(reached.aliases)
         began_before = not self._spans[key].whole
-        self._memory.expect((milestone, began_before) for milestone in reached.milestones)
+        self._memory.expect((one, began_before, one.id in reached.resting) for one in reached.milestones)
 
     def _evaluated(self, candidates: Sequence[Candidate], revision: str) -> Evaluation:
         """As a store transaction does it: what was recorded before is a duplicate, however long ago."""

@@ -73,11 +73,12 @@ class Expected(msgspec.Struct, frozen=True):
     """A milestone that the input gives.
 
     `loose`: its document's changes stand in several partitions, whose order nobody recorded, or began before what is
-    audited: what rests on the document's state cannot be told.
+    audited: what rests on the document's state cannot be told. `rests`: whether it is a milestone does.
     """
 
     milestone: Milestone
     loose: bool
+    rests: bool = False
 
 
 class Announced(NamedTuple):
@@ -177,4 +178,4 @@ def unlike(expected: Expected, found: Milestone) -> list[str]:
 
 def is_certain(expected: Expected) -> bool:
     """Whether a milestone must be there: without the document's state only what the record itself says counts."""
-    return not expected.loose or expected.milestone.from_value_known == "observed"
+    return not expected.loose or (expected.milestone.from_value_known == "observed" and not expected.rests)

@@ -13,7 +13,7 @@ from consumer.core.matching import Candidate, StateKey
 from consumer.core.milestones import Milestone, labels_text, milestone_id
 from consumer.core.renames import arrive, leave
 from consumer.core.states import DocumentState
-from consumer.core.trackers import AFTER_RETURN, EVERY_NEW_VALUE, FIRST, Tracker
+from consumer.core.trackers import AFTER_RETURN, EVERY, EVERY_NEW_VALUE, FIRST, Tracker
 
 
 class AliasKey(msgspec.Struct, frozen=True, gc=False):
@@ -52,7 +52,8 @@ class Evaluation(msgspec.Struct):
     """What a batch gave: milestones in order and their ids, renames, and the states that changed.
 
     `missed`: changes that never came, by (document type, field): a snapshot read another value than the state had.
-    `unjudged`: rules that could not tell, by (tracker, reason).
+    `unjudged`: rules that could not tell, by (tracker, reason). `resting`: the ids of those milestones that another
+    history of the document might not have given, whatever their change says.
     """
 
     milestones: list[Milestone]
@@ -62,6 +63,7 @@ class Evaluation(msgspec.Struct):
     skipped: Counter[str]
     missed: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
     unjudged: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
+    resting: set[str] = msgspec.field(default_factory=set)
 
 
 def alias_key_of(event: ChangeEvent) -> AliasKey | None:
@@ -142,6 +144,8 @@ def _value(
             id_ = ids[tracker.name]
             result.milestones.append(_milestone(candidate, tracker, id_, came_from, occurrence, context))
             result.ids.add(id_)
+            if tracker.rule.mode != EVERY and not _tells(tracker, came_from):
+                result.resting.add(id_)
             result.changed[document_key] = document
     if candidate.unjudged:
         result.unjudged.update(candidate.unjudged)
@@ -200,7 +204,16 @@ def _is_due(tracker: Tracker, document: DocumentState, came_from: tuple[str | No
     mode = tracker.rule.mode
     if mode == FIRST:
         return tracker.name not in document.occurrences
-    return mode != AFTER_RETURN or not (tracker.name in document.within or was_within(tracker.rule, *came_from))
+    if mode != AFTER_RETURN:
+        return True
+    if tracker.rule.when or came_from[1] == "unknown":
+        return tracker.name not in document.within
+    return not was_within(tracker.rule, came_from[0])
+
+
+def _tells(tracker: Tracker, came_from: tuple[str | None, str]) -> bool:
+    """Whether the change itself tells that the document came from outside the rule."""
+    return tracker.rule.mode == AFTER_RETURN and not tracker.rule.when and came_from[1] == "observed"
 
 
 def _document(

@@ -20,7 +20,9 @@ class Judged(NamedTuple):
 
 
 class FieldRules:
-    """The trackers that follow one field of one document type, disabled ones among them, ready to be asked.
+    """The trackers that follow one field of one document type, ready to be asked.
+
+    Disabled ones are not, but for those whose next milestone rests on what their condition said meanwhile.
 
     Args:
         conditions: those of these trackers, by their text.
@@ -29,7 +31,7 @@ class FieldRules:
     def __init__(self, trackers: Sequence[Tracker], conditions: Mapping[str, Condition]) -> None:
         self.trackers = tuple(trackers)
         self._conditions = conditions
-        enabled = tuple(tracker for tracker in trackers if not tracker.disabled)
+        enabled = tuple(tracker for tracker in trackers if not tracker.disabled or _waits(tracker.rule))
         named = {value for tracker in enabled for value in tracker.rule.values}
         self._of_any = tuple(tracker for tracker in enabled if not tracker.rule.values)
         self._of_value = {
@@ -60,6 +62,10 @@ class FieldRules:
         return not rule.when or self._conditions[rule.when].holds(event, tracker.track_field)
 
 
+def _waits(rule: Rule) -> bool:
+    return bool(rule.when) and rule.mode == AFTER_RETURN
+
+
 def within(rule: Rule, value: str) -> bool:
     """Whether a value lies within a rule's threshold.
 
@@ -70,9 +76,9 @@ def within(rule: Rule, value: str) -> bool:
     return (low is None or _compare(value, low) >= 0) and (high is None or _compare(value, high) <= 0)
 
 
-def was_within(rule: Rule, before: str | None, known: str) -> bool:
-    """Whether the value that a field had before met a rule already, as far as the value alone tells."""
-    if known == "unknown" or before is None or rule.when:
+def was_within(rule: Rule, before: str | None) -> bool:
+    """Whether the value that a field had before met a rule without a condition already."""
+    if before is None:
         return False
     try:
         return (not rule.values or before in rule.values) and within(rule, before)

@@ -69,7 +69,10 @@ def _candidate(event: ChangeEvent, change: FieldChange, rules: FieldRules | None
         return Candidate(key, event, change, ())
     judged = _NOBODY if change.after is None else rules.judge(event, change.after)
     trackers = judged.met
-    within = tuple(t.name for t in trackers if t.rule.mode == AFTER_RETURN) if rules.waits_for_return else None
+    within = None
+    if rules.waits_for_return:
+        within = tuple(t.name for t in trackers if t.rule.mode == AFTER_RETURN)
+        trackers = tuple(t for t in trackers if not t.disabled)
     if event.kind is Kind.SNAPSHOT:
         trackers = tuple(t for t in trackers if t.rule.snapshot != BASELINE)
     return Candidate(key, event, change, trackers, judged.unjudged, within)

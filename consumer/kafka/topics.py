@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
@@ -137,7 +137,14 @@ class Topics:
         for plan in missing:
             if plan not in made_inputs:
                 self._create(plan, widest)
+        self._wait_for({plan.name for plan in missing})
         return [plan.name for plan in missing]
+
+    def _wait_for(self, names: Set[str]) -> None:
+        """A broker tells of a new topic a moment after it was made."""
+        deadline_s = time.monotonic() + _TIMEOUT_S
+        while names - self.partitions().keys() and time.monotonic() < deadline_s:
+            time.sleep(0.1)
 
     def _create(self, plan: NewTopicPlan, partitions: int | None) -> None:
         topic = NewTopic(plan.name, num_partitions=plan.partitions or partitions or -1, config=dict(plan.config))

@@ -29,7 +29,7 @@ pragma cache_size = -16384;
 create table state (key text primary key, partition text, several integer, content blob) without rowid;
 create table link (one text, other text, primary key (one, other)) without rowid;
 create table alias (key text primary key, first_half text) without rowid;
-create table expected (id blob primary key, key text, began_before integer, content blob) without rowid;
+create table expected (id blob primary key, key text, began_before integer, rests integer, content blob) without rowid;
 create table announced (
     id blob, place text, digest blob, repaired integer,
     reference_type text, reference_name text, topic_id text, partition integer, offset integer);
@@ -145,11 +145,12 @@ class Book:
         rows = _in_pieces(self._database, "select id from expected where id in ({})", [_bytes(id_) for id_ in ids])
         return frozenset(_text(id_) for (id_,) in rows)
 
-    def expect(self, milestones: Iterable[tuple[Milestone, bool]]) -> None:
-        """Notes milestones that the input gives, and whether their documents began before what is audited."""
+    def expect(self, milestones: Iterable[tuple[Milestone, bool, bool]]) -> None:
+        """Notes milestones that the input gives, whether their documents began before what is audited, and whether
+        they are milestones because of what the documents did before."""
         self._write(
-            "insert into expected values (?, ?, ?, ?)",
-            ((_bytes(m.id), _hash(_key(m)), began_before, _content(m)) for m, began_before in milestones),
+            "insert into expected values (?, ?, ?, ?, ?)",
+            ((_bytes(m.id), _hash(_key(m)), began_before, rests, _content(m)) for m, began_before, rests in milestones),
         )
 
     def announce(self, events: Iterable[Told]) -> None:
@@ -169,11 +170,11 @@ class Book:
         while self._database.execute(_SPREAD).rowcount:
             pass
         query = (
-            "select content, began_before or key in (select state.key from state where state.several) "
+            "select content, began_before or key in (select state.key from state where state.several), rests "
             "from expected order by id"
         )
-        for content, loose in self._database.execute(query):
-            yield Expected(_milestone(content), bool(loose))
+        for content, loose, rests in self._database.execute(query):
+            yield Expected(_milestone(content), bool(loose), bool(rests))
 
     def is_loose(self, milestone: Milestone) -> bool:
         """Whether the changes of a stored milestone's document stand in several partitions."""

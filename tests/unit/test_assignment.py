@@ -71,7 +71,8 @@ class Deployment:
         self.kafka, self.store = kafka, Positions(database or Database())
         self.fenced: list[set[int]] = []
         parts = (kafka, kafka, self.store, self._fence)
-        self.assignment = Assignment(inputs, OUTPUTS, GROUP, parts, allow_gap=False)
+        self.now_s = 0.0
+        self.assignment = Assignment(inputs, OUTPUTS, GROUP, parts, allow_gap=False, clock=lambda: self.now_s)
 
     def _fence(self, slots: set[int]) -> None:
         self.fenced.append(slots)
@@ -177,6 +178,17 @@ def test_all_topics_of_a_batch_are_asked_for_at_once_and_checked_when_it_is_stor
 def test_a_topic_of_a_list_that_is_deleted_is_a_stop_whoever_reads_it() -> None:
     deployment = Deployment(Kafka(a=[5], b=[7]), BOTH)
     deployment.kafka.delete("b")
+    with pytest.raises(Transient, match="the broker has not heard of it yet"):
+        deployment.assignment.check_topics(["a"])
+    deployment.now_s = 5.1
+    with pytest.raises(Fatal, match="topic b does not exist any more"):
+        deployment.assignment.check_topics(["a"])
+
+
+def test_a_topic_that_was_known_and_is_deleted_is_a_stop_at_once() -> None:
+    deployment = Deployment(Kafka(a=[5], b=[7]), BOTH)
+    deployment.assignment.check_topics(["a"])
+    deployment.kafka.delete("b")
     with pytest.raises(Fatal, match="topic b does not exist any more"):
         deployment.assignment.check_topics(["a"])
 
@@ -236,10 +248,16 @@ def test_who_holds_the_offsets_back_is_fenced_by_the_partitions_of_all_topics() 
 
 def test_an_output_that_is_gone_is_a_stop_that_names_it() -> None:
     deployment = Deployment(Kafka(a=[5]), Inputs(("a",)))
+    now_s = [0.0]
     deployment.assignment = Assignment(
         Inputs(("a",)), ("elsewhere",), GROUP,
-        (deployment.kafka, deployment.kafka, deployment.store, lambda _: None), allow_gap=False,
+        (deployment.kafka, deployment.kafka, deployment.store, lambda _: None), allow_gap=False, clock=lambda: now_s[0],
     )  # fmt: skip
     deployment.kafka.assign("a", 0)
+    for now_s[0] in (0.0, 4.9):
+        # It may have been made just now, and this broker has not heard of it.
+        with pytest.raises(Transient, match="the broker has not heard of it yet"):
+            deployment.assignment.start_waiting()
+    now_s[0] = 5.1
     with pytest.raises(Fatal, match="missing topics: elsewhere; create them"):
         deployment.assignment.start_waiting()

@@ -20,6 +20,10 @@ def absent(*columns: tuple[str, str], revision: str = "1") -> Verdicts:
     return Verdicts(absent=Counter(columns), revision=revision)
 
 
+def unjudged(*rules: tuple[str, str], revision: str = "1") -> Verdicts:
+    return Verdicts(unjudged=Counter(rules), revision=revision)
+
+
 def told(*batches: Verdicts, notices: Notices | None = None) -> list[EventDict]:
     with capture_logs() as logs:
         for verdicts in batches:
@@ -36,6 +40,13 @@ def test_a_column_that_is_gone_is_told_once_for_each_type_field_and_revision() -
     ]  # fmt: skip
     assert [log["revision"] for log in told(absent(gone, revision="2"), absent(revision="3"), notices=notices)] == ["2"]
     assert told(absent(gone, revision="2"), notices=notices) == []
+
+
+def test_a_rule_that_cannot_tell_is_told_once_for_each_tracker_reason_and_revision() -> None:
+    notices, one, two = Notices(), ("big", "types do not fit"), ("big", "before is unknown")
+    logs = told(unjudged(one), unjudged(one, two), unjudged(one), notices=notices)
+    assert [(log["tracker"], log["reason"]) for log in logs] == [one, two]
+    assert [log["revision"] for log in told(unjudged(one, revision="2"), notices=notices)] == ["2"]
 
 
 def test_missed_changes_are_one_line_for_a_batch_without_values() -> None:
