@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from consumer.core.events import ChangeEvent, Kind
-from consumer.core.judging import was_within
 from consumer.core.matching import Candidate, StateKey
 from consumer.core.milestones import Milestone, labels_text, milestone_id
+from consumer.core.occurrences import comes_from, is_due, tells
 from consumer.core.renames import arrive, leave
 from consumer.core.states import DocumentState
-from consumer.core.trackers import AFTER_RETURN, EVERY, EVERY_NEW_VALUE, FIRST, Tracker
+from consumer.core.trackers import EVERY_NEW_VALUE, Tracker
 
 
 class AliasKey(msgspec.Struct, frozen=True, gc=False):
@@ -139,12 +139,12 @@ def _value(
     follows = bool(wanted) or candidate.within is not None
     document, document_key = _document(candidate.key, state, states) if follows else (state, candidate.key)
     for tracker in wanted:
-        if _comes_from(tracker, *came_from) and _is_due(tracker, document, came_from):
+        if comes_from(tracker.rule, came_from) and is_due(tracker, document, came_from):
             occurrence = document.count(tracker.name)
             id_ = ids[tracker.name]
             result.milestones.append(_milestone(candidate, tracker, id_, came_from, occurrence, context))
             result.ids.add(id_)
-            if tracker.rule.mode != EVERY and not _tells(tracker, came_from):
+            if not tells(tracker.rule, came_from):
                 result.resting.add(id_)
             result.changed[document_key] = document
     if candidate.unjudged:
@@ -193,27 +193,6 @@ def _before(candidate: Candidate, state: DocumentState) -> tuple[str | None, str
     if state.is_newer_than(candidate.event):
         return None, "unknown"
     return (state.value, "state") if state.known else (None, "unknown")
-
-
-def _comes_from(tracker: Tracker, before: str | None, known: str) -> bool:
-    return not tracker.rule.from_values or (known != "unknown" and before in tracker.rule.from_values)
-
-
-def _is_due(tracker: Tracker, document: DocumentState, came_from: tuple[str | None, str]) -> bool:
-    """Whether it is time for a milestone, of those whose rules are met."""
-    mode = tracker.rule.mode
-    if mode == FIRST:
-        return tracker.name not in document.occurrences
-    if mode != AFTER_RETURN:
-        return True
-    if tracker.rule.when or came_from[1] == "unknown":
-        return tracker.name not in document.within
-    return not was_within(tracker.rule, came_from[0])
-
-
-def _tells(tracker: Tracker, came_from: tuple[str | None, str]) -> bool:
-    """Whether the change itself tells that the document came from outside the rule."""
-    return tracker.rule.mode == AFTER_RETURN and not tracker.rule.when and came_from[1] == "observed"
 
 
 def _document(
