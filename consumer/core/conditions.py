@@ -165,7 +165,7 @@ def _told(error: str, text: str) -> str:
     found = _PLACE.search(error)
     if found is None:
         return error
-    line, column, complaint = int(found[1]), int(found[2]), found[3]
+    line, column, complaint = int(found[1]), int(found[2]), found[3].replace(" (in container '')", "")
     undeclared = _UNDECLARED.search(complaint)
     hint = ""
     if undeclared is not None:

@@ -7,8 +7,8 @@ from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
 from consumer.core.conditions import Condition
-from consumer.core.events import ChangeEvent
-from consumer.core.trackers import AFTER_RETURN, Rule, Tracker
+from consumer.core.events import ChangeEvent, Kind
+from consumer.core.trackers import AFTER_RETURN, BASELINE, Rule, Tracker
 from consumer.errors import RuleError
 
 
@@ -45,6 +45,9 @@ class FieldRules:
         candidates = self._of_value.get(value, self._of_any)
         if self.is_plain:
             return Judged(candidates)
+        if event.kind is Kind.SNAPSHOT:
+            # Of the others nobody asks: a read has no `before`, and they could not tell.
+            candidates = tuple(t for t in candidates if t.rule.snapshot != BASELINE or t.rule.mode == AFTER_RETURN)
         met: list[Tracker] = []
         unjudged: list[tuple[str, str]] = []
         for tracker in candidates:

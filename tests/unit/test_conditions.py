@@ -126,6 +126,13 @@ def test_who_cannot_tell_is_counted_and_the_others_go_on() -> None:
     assert stream.unjudged == {("errs", "a column is not in the record"): 1}
 
 
+def test_what_a_snapshot_reads_is_not_asked_for_where_it_is_no_milestone() -> None:
+    asks = "before.status == null && after.amount > 1"
+    stream = Stream(tracker(name="baseline", when=asks), tracker(name="each", when=asks, snapshot="milestone"))
+    stream.take(record(envelope("r", None, AFTER)))
+    assert stream.unjudged == {("each", "before is unknown"): 1}
+
+
 def test_a_value_that_cannot_be_read_is_not_there() -> None:
     stream = Stream(tracker(when="after.broken == 1"), documents=None)
     stream.take(record(envelope("u", BEFORE, {**AFTER, "broken": "a" + "\x00"})))
