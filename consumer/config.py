@@ -159,6 +159,7 @@ class Settings(BaseSettings):
     processing: ProcessingSection = ProcessingSection()
     documents: dict[str, DocumentSection] = {}
     trackers: list[dict[str, Any]] | None = Field(None, description="Applied at start; see docs/trackers.md.")
+    tests: list[dict[str, Any]] | None = Field(None, description="Cases for `milestones trackers test`.")
     metrics: MetricsSection = MetricsSection()
 
     @property

@@ -18,9 +18,9 @@ PACKAGE = REPOSITORY / "consumer"
 LAYERS: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {
-        "demo", "insight", "app", "app_audit", "app_doctor", "app_replay", "redriving", "diagnosis", "supervisor",
-        "probes", "patience", "tuning", "log_lines", "stopping", "worker", "metrics", "config", "postgres", "core",
-        "errors",
+        "demo", "insight", "app", "app_audit", "app_doctor", "app_replay", "app_trying", "redriving", "diagnosis",
+        "supervisor", "probes", "patience", "tuning", "log_lines", "stopping", "worker", "metrics", "config",
+        "postgres", "core", "errors",
     },
     "demo": {"app", "worker", "config", "metrics", "kafka", "postgres", "formats", "core", "errors", "packaged"},
     "insight": {"postgres", "core", "errors", "packaged"},
@@ -37,6 +37,8 @@ LAYERS: dict[str, set[str]] = {
         "app", "app_audit", "reading", "recomputing", "replaying", "scratch", "config", "kafka", "postgres", "core",
         "errors",
     },
+    "app_trying": {"app", "trying", "config", "config_file", "core", "errors"},
+    "trying": {"core"},
     "supervisor": set(),
     "probes": {"errors"},
     "worker": {"assignment", "batch", "notices", "ports", "metrics", "faults", "core", "errors"},

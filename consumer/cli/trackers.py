@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from consumer.app_trying import rules_and_cases, tried
 from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console, show_plan
 from consumer.config import load, read_trackers
 from consumer.core.trackers import EVERY, Rule, Tracker
@@ -93,6 +94,28 @@ def apply(
     if wanted is None:
         raise ConfigError(f"{config.name} has no `trackers:`; add the section, or name a file with --file")
     show_plan(apply_trackers(settings.dsn, wanted, dry_run=dry_run))
+
+
+@app.command("test")
+def run_cases(
+    config: ConfigOption = DEFAULT_CONFIG,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="YAML with `tests` and perhaps `trackers`; default: config.yaml")
+    ] = None,
+) -> None:
+    """Run the cases that are written beside the rules; no server is asked. Exit code 3 if one does not hold."""
+    settings = load(config)
+    trackers, cases = rules_and_cases(settings, config, file)
+    failed = 0
+    for case, failures in tried(settings, trackers, cases):
+        failed += bool(failures)
+        sign, style = ("✗", "red") if failures else ("✓", "green")
+        console.print(Text.assemble((sign, style), f" {case.name}"), soft_wrap=True)
+        for failure in failures:
+            console.print(Text(f"    {failure}"), soft_wrap=True)
+    console.print(Text(f"{len(cases)} cases, {failed} failed"), soft_wrap=True)
+    if failed:
+        raise typer.Exit(3)
 
 
 @app.command()
