@@ -14,9 +14,10 @@ from pathlib import Path
 import fastavro
 import msgspec
 
-from consumer.core.compiled import compile_rules
+from consumer.core.compiled import Rules, compile_rules
 from consumer.core.events import Decoded
-from consumer.core.trackers import Tracker, Trackers
+from consumer.core.matching import match
+from consumer.core.trackers import Rule, Tracker, Trackers, field_of_set
 from consumer.errors import MalformedRecord
 from consumer.formats.decoder import ChangeDecoder
 from consumer.formats.shapes import Options, Shape
@@ -51,19 +52,34 @@ class OneSchema:
         return (_SCHEMA.decode(),)
 
 
+_RULES = (
+    Rule(filled=("text_a", "json_c")),
+    Rule(when='after.numeric_c > 1 || before.text_a == null || "json_c" in changed || actor == null', at_least="5"),
+)
+
+
+@cache
+def _rules() -> Rules:
+    trackers = [Tracker(name=f"{kind}-{field}", document_type=kind, track_field=field) for kind, field in _TRACKED]
+    for at, rule in enumerate(_RULES):
+        field = field_of_set(rule.filled) or "numeric_c"
+        trackers.append(Tracker(name=f"rule {at}", document_type="all_types", track_field=field, rule=rule))
+    return compile_rules(Trackers(REVISION, tuple(trackers)), {})
+
+
 @cache
 def _decoder(shape: Shape) -> ChangeDecoder:
-    trackers = tuple(Tracker(name=f"{kind}-{field}", document_type=kind, track_field=field) for kind, field in _TRACKED)
-    return ChangeDecoder(compile_rules(Trackers(REVISION, trackers), {}), Options(shape), OneSchema())
+    return ChangeDecoder(_rules(), Options(shape), OneSchema())
 
 
 def check(data: bytes) -> None:
-    """Decodes an input; raises AssertionError unless exactly one thing became of it."""
+    """Decodes and matches an input; raises AssertionError unless exactly one thing became of it."""
     decoded = _decoded(data)
     outcomes = len(decoded.events) + len(decoded.poison) + sum(decoded.skipped.values())
     assert outcomes == 1, decoded
     for event in decoded.events:
         msgspec.json.encode(event)
+    match(decoded.events, _rules())
 
 
 def became(data: bytes) -> str:
