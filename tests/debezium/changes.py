@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 from tests.debezium import documents, oracle
@@ -14,6 +15,8 @@ from tests.services import ConnectService, KafkaService
 from tests.services.service import wait_until
 
 _SNAPSHOT = "snapshot-is-done"
+# Longer than a chunk takes to be read and sent, whatever else the machine does.
+_QUIET_S = 4.0
 # Debezium 3.2's connectors, once killed, cannot read their own note of a table with a space that is still to be read.
 _TABLES = ("tabTask",)
 
@@ -77,12 +80,28 @@ class ChangeStream:
         closed = 4 * len(_TABLES)
         wait_until(lambda: self._work_until_windows(closed), timeout_s=120, what="the snapshot has closed its windows")
 
+    def wait_until_the_snapshot_is_over(self, kafka: KafkaService, connect: ConnectService) -> None:
+        """Until the connector has read all of it and noted so: killed before, it would read on at its next start, and
+        by the columns that it knew; after a column was added meanwhile it ends instead, for ever (DBZ-4350)."""
+        seen, since = self._windows(), time.monotonic()
+        while time.monotonic() - since < _QUIET_S:
+            time.sleep(0.5)
+            if (windows := self._windows()) != seen:
+                seen, since = windows, time.monotonic()
+        self.wait_until_sent(kafka, connect)
+        began = time.time()
+        self.work(2)
+        wait_until(lambda: connect.noted_at() > began, timeout_s=60, what="the connector has noted its position")
+
     def _work_until_windows(self, closed: int) -> bool:
         self.work(4)
+        return self._windows() >= closed
+
+    def _windows(self) -> int:
         ((windows,),) = self.source.ask(
             f"SELECT count(*) FROM {documents.SIGNALS} WHERE type = 'snapshot-window-close'"  # noqa: S608
         )
-        return int(windows) >= closed
+        return int(windows)
 
     def wait_until_sent(self, kafka: KafkaService, connect: ConnectService) -> None:
         """Until all that happened so far is in Kafka."""
@@ -101,6 +120,8 @@ def steps(stream: ChangeStream, kafka: KafkaService, connect: ConnectService) ->
         lambda: stream.work(60),
         stream.work_during_a_snapshot,
         lambda: stream.work(150),
+        lambda: stream.wait_until_the_snapshot_is_over(kafka, connect),
+        lambda: stream.work(60),
         connect.kill,
         lambda: stream.work(60),
         stream.add_column,

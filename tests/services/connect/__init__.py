@@ -93,6 +93,11 @@ class ConnectService(Service):
             self._connectors.pop(name).unlink()
             self._ask("DELETE", f"/connectors/{name}")
 
+    def noted_at(self) -> float:
+        """When it last noted the positions of its connectors, in seconds since the epoch; 0 if it never did."""
+        offsets = self._folder / "offsets"
+        return offsets.stat().st_mtime if offsets.exists() else 0.0
+
     def wait_until_running(self, *names: str) -> None:
         """Until every task of these connectors runs. Raises RuntimeError if one fails, TimeoutError."""
         for name in names:
