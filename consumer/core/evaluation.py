@@ -139,12 +139,13 @@ def _value(
     follows = bool(wanted) or candidate.within is not None
     document, document_key = _document(candidate.key, state, states) if follows else (state, candidate.key)
     for tracker in wanted:
-        if comes_from(tracker.rule, came_from) and is_due(tracker, document, came_from):
+        every = tracker.rule.counts_each
+        if comes_from(tracker.rule, came_from) and (every or is_due(tracker, document, came_from)):
             occurrence = document.count(tracker.name)
             id_ = ids[tracker.name]
             result.milestones.append(_milestone(candidate, tracker, id_, came_from, occurrence, context))
             result.ids.add(id_)
-            if not tells(tracker.rule, came_from):
+            if not (every or tells(tracker.rule, came_from)):
                 result.resting.add(id_)
             result.changed[document_key] = document
     if candidate.unjudged:

@@ -37,14 +37,16 @@ class FieldRules:
         self._of_value = {
             value: tuple(t for t in enabled if not t.rule.values or value in t.rule.values) for value in named
         }
-        self.is_plain = all(tracker.rule.is_plain for tracker in enabled)
         self.waits_for_return = any(tracker.rule.mode == AFTER_RETURN for tracker in enabled)
+        self.is_plain = not self.waits_for_return and all(tracker.rule.is_plain for tracker in enabled)
+
+    def of(self, value: str) -> tuple[Tracker, ...]:
+        """The trackers that a value is one of the values of: all that there is to know where all of them are plain."""
+        return self._of_value.get(value, self._of_any)
 
     def judge(self, event: ChangeEvent, value: str) -> Judged:
         """Who is met by a value that an event says."""
-        candidates = self._of_value.get(value, self._of_any)
-        if self.is_plain:
-            return Judged(candidates)
+        candidates = self.of(value)
         if event.kind is Kind.SNAPSHOT:
             # Of the others nobody asks: a read has no `before`, and they could not tell.
             candidates = tuple(t for t in candidates if t.rule.snapshot != BASELINE or t.rule.mode == AFTER_RETURN)

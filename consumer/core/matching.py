@@ -67,12 +67,18 @@ def _candidate(event: ChangeEvent, change: FieldChange, rules: FieldRules | None
     key = StateKey(event.document_type, event.reference_name, change.track_field)
     if rules is None or event.kind not in WITH_VALUES:
         return Candidate(key, event, change, ())
+    if rules.is_plain:
+        return Candidate(key, event, change, () if change.after is None else _made(rules.of(change.after), event))
     judged = _NOBODY if change.after is None else rules.judge(event, change.after)
-    trackers = judged.met
     within = None
     if rules.waits_for_return:
-        within = tuple(t.name for t in trackers if t.rule.mode == AFTER_RETURN)
-        trackers = tuple(t for t in trackers if not t.disabled)
+        within = tuple(t.name for t in judged.met if t.rule.mode == AFTER_RETURN)
+    trackers = tuple(t for t in judged.met if not t.disabled)
+    return Candidate(key, event, change, _made(trackers, event), judged.unjudged, within)
+
+
+def _made(trackers: tuple[Tracker, ...], event: ChangeEvent) -> tuple[Tracker, ...]:
+    """Those of trackers that make milestones of this kind of change."""
     if event.kind is Kind.SNAPSHOT:
-        trackers = tuple(t for t in trackers if t.rule.snapshot != BASELINE)
-    return Candidate(key, event, change, trackers, judged.unjudged, within)
+        return tuple(t for t in trackers if t.rule.snapshot != BASELINE)
+    return trackers

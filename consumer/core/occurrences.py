@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from consumer.core.judging import was_within
 from consumer.core.states import DocumentState
-from consumer.core.trackers import AFTER_RETURN, EVERY, FIRST, Rule, Tracker
+from consumer.core.trackers import AFTER_RETURN, FIRST, Rule, Tracker
 
 CameFrom = tuple[str | None, str]
 """The old value, and how it is known: `observed`, `state` or `unknown`."""
@@ -17,12 +17,10 @@ def comes_from(rule: Rule, came_from: CameFrom) -> bool:
 
 
 def is_due(tracker: Tracker, document: DocumentState, came_from: CameFrom) -> bool:
-    """Whether the tracker's `occurrence` lets this change be a milestone."""
+    """Whether the `occurrence` of a tracker that does not count each change lets this one be a milestone."""
     rule = tracker.rule
     if rule.mode == FIRST:
         return tracker.name not in document.occurrences
-    if rule.mode != AFTER_RETURN:
-        return True
     if rule.when or came_from[1] == "unknown":
         return tracker.name not in document.within
     return not was_within(rule, came_from[0])
@@ -30,4 +28,4 @@ def is_due(tracker: Tracker, document: DocumentState, came_from: CameFrom) -> bo
 
 def tells(rule: Rule, came_from: CameFrom) -> bool:
     """Whether the change itself tells that it is due, whatever else the document did before."""
-    return rule.mode == EVERY or (rule.mode == AFTER_RETURN and not rule.when and came_from[1] == "observed")
+    return rule.mode == AFTER_RETURN and not rule.when and came_from[1] == "observed"

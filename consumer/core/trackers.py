@@ -72,6 +72,13 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         return self.occurrence or (AFTER_RETURN if self.has_threshold else EVERY)
 
     @property
+    def counts_each(self) -> bool:
+        """Whether every change that meets the rule is a milestone."""
+        if self.occurrence is None:
+            return self.at_least is None and self.at_most is None
+        return self.occurrence == EVERY
+
+    @property
     def is_plain(self) -> bool:
         """Whether the value alone tells, by being one of `values`."""
         return not (self.when or self.has_threshold)
