@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import psycopg
+import pytest
 
 from consumer.app_audit import Progress, Wanted, audit
 from consumer.config import load
@@ -116,3 +117,30 @@ def test_what_a_tracker_says_beside_its_rule_is_in_row_and_event(deployment: Dep
         ("loud", "ops@example.org", "north")
     }
     deployment.assert_clean()
+
+
+@pytest.mark.fault("46", "a rule that errs, and one that burns its budget")
+def test_a_rule_that_cannot_tell_costs_nobody_else_a_milestone(deployment: Deployment) -> None:
+    ten = "[0,1,2,3,4,5,6,7,8,9]"
+    endless = f"{ten}.all(a, {ten}.all(b, {ten}.all(c, {ten}.all(d, {ten}.all(e, a + b + c + d + e >= 0)))))"
+    plain = {"document_type": "Sales Order", "track_field": "status"}
+    deployment.config["trackers"] = [
+        {**plain, "name": "plain"}, {**plain, "name": "errs", "when": "after.nothing > 1"},
+        {**plain, "name": "endless", "when": endless}, {**plain, "name": "at times", "when": "after.amount > 50"},
+    ]  # fmt: skip
+    deployment.create(2)
+    histories = _histories(3)
+    _feed(deployment, histories, 0, 6)
+    worker = deployment.start()
+    deployment.wait_until_published()
+    deployment.drain()
+
+    stored = Counter(tracker for tracker, _, _ in _stored(deployment).elements())
+    meaning = KINDS["any value"][1]
+    assert stored["plain"] == sum(len(meaning.every(rows[:6])) for rows in histories.values())
+    assert 0 < stored["at times"] < stored["plain"]
+    assert stored.keys() == {"plain", "at times"}
+    deployment.assert_clean()
+    lines = [json.loads(line) for line in worker.log.splitlines() if line.startswith("{")]
+    told = {(line["tracker"], line["reason"]) for line in lines if "tracker" in line}
+    assert told >= {("errs", "a column is not in the record"), ("endless", "budget exceeded")}
