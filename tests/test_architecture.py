@@ -20,7 +20,7 @@ LAYERS: dict[str, set[str]] = {
     "cli": {
         "demo", "insight", "app", "app_audit", "app_doctor", "app_replay", "app_trying", "redriving", "diagnosis",
         "supervisor", "probes", "patience", "tuning", "log_lines", "stopping", "worker", "metrics", "config",
-        "postgres", "core", "errors",
+        "postgres", "core", "errors", "packaged",
     },
     "demo": {"app", "worker", "config", "metrics", "kafka", "postgres", "formats", "core", "errors", "packaged"},
     "insight": {"postgres", "core", "errors", "packaged"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import yaml
@@ -12,6 +12,7 @@ from rich.text import Text
 from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, errors
 from consumer.config import Settings, effective, load
 from consumer.diagnosis.configuration import configuration_findings
+from consumer.packaged import packaged
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,7 +26,7 @@ def check(
 ) -> None:
     """Validate config.yaml and trackers, and print the effective configuration with secrets masked."""
     if schema:
-        typer.echo(json.dumps(Settings.model_json_schema(), indent=2))
+        typer.echo(json.dumps(_schema(), indent=2))
         return
     settings = load(config)
     typer.echo(yaml.safe_dump(effective(settings), sort_keys=False, allow_unicode=True), nl=False)
@@ -34,3 +35,14 @@ def check(
         errors.print(Text(f"{one.level}: {one.place}: {one.found} → {one.fix}", style="yellow"), soft_wrap=True)
     count = len(trackers)
     errors.print(f"[green]ok[/]: {config.name} is valid; {count} trackers", highlight=False, soft_wrap=True)
+
+
+def _schema() -> dict[str, Any]:
+    """Of config.yaml, with what a tracker is in it."""
+    schema = Settings.model_json_schema()
+    tracker = json.loads((packaged("schemas") / "tracker.schema.json").read_text(encoding="utf-8"))
+    # Their own place: `#/$defs/…` means this document's.
+    schema["$defs"] |= tracker.pop("$defs")
+    schema["$defs"]["tracker"] = {key: part for key, part in tracker.items() if not key.startswith("$")}
+    schema["properties"]["trackers"]["anyOf"][0]["items"] = {"$ref": "#/$defs/tracker"}
+    return schema
