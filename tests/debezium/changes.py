@@ -106,7 +106,7 @@ class ChangeStream:
     def wait_until_sent(self, kafka: KafkaService, connect: ConnectService) -> None:
         """Until all that happened so far is in Kafka."""
         self._sent += 1
-        word = f"sent-{self._sent}"
+        word = f"so-far-{self._sent:04}-is-sent"
         self.source.mark(word)
         record(kafka, connect, self.name, word.encode())
 

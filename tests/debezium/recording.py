@@ -16,7 +16,8 @@ from tests.services import ConnectService, KafkaService
 from tests.services.service import wait_until
 
 _DEADLINE_S = 180.0
-
+# Characters of base64 that must be alike before a text is taken for found.
+_SEEN = 12
 
 _BEGINS_BYTES = b'{"base64":'
 
@@ -59,7 +60,7 @@ def record(kafka: KafkaService, connect: ConnectService, name: str, last: bytes)
     Raises RuntimeError with the connector's own words if it fails, and TimeoutError.
     """
     records: list[CapturedRecord] = []
-    forms = [last, *_in_base64(last)]
+    forms = [last, *in_base64(last)]
 
     def ended() -> bool:
         connect.wait_until_running(name)
@@ -72,11 +73,16 @@ def record(kafka: KafkaService, connect: ConnectService, name: str, last: bytes)
     return records
 
 
-def _in_base64(text: bytes) -> Iterator[bytes]:
-    """What of this text can be seen wherever it stands in base64 (Avro within JSON is written so)."""
-    for before in range(3):
-        # The first and the last characters depend on what stands beside the text.
-        yield b64encode(b"\0" * before + text)[4:-4]
+def in_base64(text: bytes) -> Sequence[bytes]:
+    """What of this text can be seen wherever it stands in base64 (Avro within JSON is written so).
+
+    Raises ValueError for a text of which so little is seen that it could be seen anywhere.
+    """
+    # The first and the last characters depend on what stands beside the text.
+    forms = [b64encode(b"\0" * before + text)[4:-4] for before in range(3)]
+    if min(map(len, forms)) < _SEEN:
+        raise ValueError(f"{text!r} is too short to be found in base64")
+    return forms
 
 
 def _everything(kafka: KafkaService, of: str) -> list[CapturedRecord]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from consumer.demo.captured import CapturedRecord
-from tests.debezium.recording import read_recording, write_recording
+from tests.debezium.recording import in_base64, read_recording, write_recording
 from tests.debezium.schemas import used_ids
 
 _DATA = Path(__file__).parents[1] / "data" / "debezium"
@@ -30,6 +31,18 @@ def test_the_same_records_give_the_same_file(tmp_path: Path) -> None:
     for name in ("one.gz", "two.gz"):
         write_recording(tmp_path / name, [CapturedRecord("t", 0, 0, b"1", b'{"a":1}', (), 1)])
     assert (tmp_path / "one.gz").read_bytes() == (tmp_path / "two.gz").read_bytes()
+
+
+@pytest.mark.parametrize("before", [b"", b"1", b"12", b"123"])
+def test_a_text_is_found_in_base64_wherever_it_stands(before: bytes) -> None:
+    written = b64encode(before + b"so-far-0002-is-sent" + b"after")
+    assert any(form in written for form in in_base64(b"so-far-0002-is-sent"))
+    assert not any(form in written for form in in_base64(b"so-far-0003-is-sent"))
+
+
+def test_a_text_that_would_be_found_in_any_base64_is_refused() -> None:
+    with pytest.raises(ValueError, match="too short"):
+        in_base64(b"sent-2")
 
 
 @pytest.mark.parametrize("path", _FILES, ids=lambda path: f"{path.parent.name}-{path.name.partition('.')[0]}")
