@@ -118,7 +118,7 @@ class Reader:
     ) -> None:
         self._revisions, self._decoders = rulings
         self._spans, self._proofs = spans, proofs
-        self._verdicts = {key: _Ahead(span, verdicts) for key, span in spans.items()}
+        self._verdicts = {key: DeadLetters(span, verdicts) for key, span in spans.items()}
 
     def read(self, chunk: Chunk) -> Reading:
         """What records say.
@@ -161,7 +161,7 @@ class Reader:
         return unproven
 
 
-class _Ahead:
+class DeadLetters:
     """The dead letters of one partition, asked for a stretch ahead of the records."""
 
     def __init__(self, span: Span, verdicts: Verdicts) -> None:
@@ -170,9 +170,14 @@ class _Ahead:
         self._known_to = span.first - 1
 
     def undecided(self, records: Sequence[Record]) -> Sequence[Record]:
-        """The records that are no dead letters."""
+        """The records that are none."""
+        dead = self.among(records)
+        return [r for r in records if offset_of(r) not in dead] if dead else records
+
+    def among(self, records: Sequence[Record]) -> Set[int]:
+        """The offsets of dead letters, those of these records with others; records come in order."""
         first, last = offset_of(records[0]), offset_of(records[-1])
         if last > self._known_to:
             self._known_to = max(last, first + _OFFSETS_AT_ONCE)
             self._known = self._verdicts.dead_letters(self._span.topic_id, self._span.partition, first, self._known_to)
-        return [r for r in records if offset_of(r) not in self._known] if self._known else records
+        return self._known

@@ -18,9 +18,9 @@ PACKAGE = REPOSITORY / "consumer"
 LAYERS: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {
-        "demo", "insight", "app", "app_audit", "app_doctor", "app_replay", "app_trying", "redriving", "diagnosis",
-        "supervisor", "probes", "patience", "tuning", "log_lines", "stopping", "worker", "metrics", "config",
-        "postgres", "core", "errors", "packaged",
+        "demo", "insight", "app", "app_audit", "app_doctor", "app_explain", "app_replay", "app_trying", "explanations",
+        "redriving", "diagnosis", "supervisor", "probes", "patience", "tuning", "log_lines", "stopping", "worker",
+        "metrics", "config", "postgres", "core", "errors", "packaged",
     },
     "demo": {"app", "worker", "config", "metrics", "kafka", "postgres", "formats", "core", "errors", "packaged"},
     "insight": {"postgres", "core", "errors", "packaged"},
@@ -33,6 +33,10 @@ LAYERS: dict[str, set[str]] = {
         "config", "kafka", "postgres", "core", "errors",
     },
     "app_doctor": {"app", "examining", "diagnosis", "config", "kafka", "postgres", "core"},
+    "app_explain": {
+        "app", "app_audit", "explanations", "reading", "recomputing", "scratch", "config", "kafka", "postgres",
+        "formats", "core", "errors",
+    },
     "app_replay": {
         "app", "app_audit", "reading", "recomputing", "replaying", "scratch", "config", "kafka", "postgres", "core",
         "errors",
@@ -48,6 +52,7 @@ LAYERS: dict[str, set[str]] = {
     "ahead": {"tuning", "errors"},
     "reading": {"core", "errors"},
     "recomputing": {"reading", "core"},
+    "explanations": {"reading", "recomputing", "core"},
     "replaying": {"announcements", "reading", "recomputing", "core", "errors"},
     "repairing": {"announcements", "core"},
     "scratch": {"core", "errors"},

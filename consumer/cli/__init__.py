@@ -23,6 +23,7 @@ _MODULES = {
     "doctor": "doctor",
     "audit": "audit",
     "replay": "replay",
+    "explain": "explain",
     "trackers": "trackers",
     "dead-letters": "dead_letters",
 }

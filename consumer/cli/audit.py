@@ -7,13 +7,12 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from consumer.app_audit import Progress as Steps
 from consumer.app_audit import Wanted, audit
-from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console, errors
+from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console
+from consumer.cli.progress import records_progress
 from consumer.config import load
 from consumer.core.audit import Report
 from consumer.core.letters import offset_range
@@ -54,13 +53,9 @@ def _audit(
         raise ConfigError("--execute: say --repair, too")
     first, last = (None, None) if offsets is None else offset_range(offsets)
     settings = load(config)
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f} of {task.total:,.0f}")
     tune()
-    with Progress(*columns, TimeRemainingColumn(), console=errors, disable=not errors.is_terminal) as progress:
-        task = progress.add_task("records", total=None)
-        wanted = Wanted(topic, partition, first, last)
-        steps = Steps(lambda total: progress.update(task, total=total), lambda count: progress.advance(task, count))
-        report = audit(settings, wanted, steps, execute=execute)
+    with records_progress() as steps:
+        report = audit(settings, Wanted(topic, partition, first, last), steps, execute=execute)
     if as_json:
         typer.echo(json.dumps(_facts(report, limit)))
     else:

@@ -9,12 +9,11 @@ from uuid import UUID
 
 import msgspec
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from consumer.app_audit import Progress as Steps
 from consumer.app_replay import announce as announce_again
 from consumer.app_replay import replay
-from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console, errors
+from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console
+from consumer.cli.progress import records_progress
 from consumer.config import load
 from consumer.core.letters import moment, offset_range
 from consumer.core.replay import Replayed, Selection
@@ -54,11 +53,8 @@ def _replay(
         since=None if since is None else _micros(moment(since, "--since", now)),
         until=None if until is None else _micros(moment(until, "--until", now)),
     )
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,.0f}")
     tune()
-    with Progress(*columns, TimeRemainingColumn(), console=errors, disable=not errors.is_terminal) as progress:
-        task = progress.add_task("milestones" if announce else "records", total=None)
-        steps = Steps(lambda total: progress.update(task, total=total), lambda count: progress.advance(task, count))
+    with records_progress("milestones" if announce else "records") as steps:
         done = (announce_again if announce else replay)(load(config), selection, steps, execute=execute)
     if as_json:
         typer.echo(json.dumps(msgspec.to_builtins(done)))

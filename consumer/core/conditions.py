@@ -8,11 +8,11 @@ and a budget of iterations bounds it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+from consumer.core.condition_text import columns_in, conjuncts, is_called, tokens
 from consumer.errors import ConfigError, RuleError
 
 if TYPE_CHECKING:
@@ -23,10 +23,8 @@ VARIABLES: Final = ("before", "after", "op", "changed", "actor", "now")
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _OPS: Final = {"create": "c", "update": "u", "snapshot": "r"}
-_WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PLACE: Final = re.compile(r"ERROR: <input>:(\d+):(\d+): ([^\n]*)")
 _UNDECLARED: Final = re.compile(r"undeclared reference to '([^']*)'")
-_QUOTES: Final = ('"""', "'''", '"', "'")
 # What the library says of an evaluation that failed, and the reason that is counted.
 _REASONS: Final = (
     ("Key not found", "a column is not in the record"),
@@ -34,11 +32,6 @@ _REASONS: Final = (
     ("No matching overloads", "types do not fit"),
     ("Iteration budget", "budget exceeded"),
 )
-
-
-class _Token(NamedTuple):
-    kind: str
-    text: str
 
 
 class Condition:
@@ -53,12 +46,12 @@ class Condition:
     """
 
     def __init__(self, text: str, place: str) -> None:
-        self.text = text
+        self.text, self._place = text, place
         if len(text) > LONGEST_CONDITION:
             raise ConfigError(f"{place}: when is longer than {LONGEST_CONDITION:,} characters; take it apart")
-        tokens = list(_tokens(text))
-        self.columns = _columns(tokens, place)
-        used = {token.text for token in tokens if token.kind == "word"}
+        words = list(tokens(text))
+        self.columns = columns_in(words, place)
+        used = {token.text for token in words if token.kind == "word"}
         self._uses = tuple(name for name in VARIABLES if name in used)
         self._expression = _compiled(text, place)
 
@@ -79,6 +72,35 @@ class Condition:
         if result.type().name() != "ERROR":
             raise RuleError("not true or false", f"the condition gives {result.type().name().lower()}")
         raise RuleError(_reason(str(result)), str(result))
+
+    def against(self, event: ChangeEvent, track_field: str) -> tuple[str, str] | None:
+        """Why it is false of this change: its first part that is, and what that looks at. None where it holds.
+
+        Raises:
+            RuleError: it cannot be told; says why.
+        """
+        if self.holds(event, track_field):
+            return None
+        parts = (Condition(part, self._place) for part in conjuncts(self.text))
+        false = next((part for part in parts if part.is_false(event, track_field)), self)
+        return "condition false", f"{' '.join(false.text.split())} is false: {false.shown(event, track_field)}"
+
+    def is_false(self, event: ChangeEvent, track_field: str) -> bool:
+        """Whether it is; not where it cannot be told."""
+        try:
+            return not self.holds(event, track_field)
+        except RuleError:
+            return False
+
+    def shown(self, event: ChangeEvent, track_field: str) -> str:
+        """What it looks at, as it was."""
+        shown: list[str] = []
+        for name, value in self._activation(event, track_field).items():
+            if isinstance(value, dict):
+                shown += [f"{name}.{column} = {value[column]!r}" for column in self.columns if column in value]
+            else:
+                shown.append(f"{name} = {value!s}")
+        return ", ".join(shown) or "it looks at nothing"
 
     def _activation(self, event: ChangeEvent, track_field: str) -> dict[str, object]:
         rows = event.rows
@@ -171,7 +193,7 @@ def _told(error: str, text: str) -> str:
     if undeclared is not None:
         name = undeclared[1].partition(".")[0]
         hint = f"; a column is after.{name} or before.{name}, and beside them there are op, changed, actor and now"
-        if _called(text, undeclared[1]):
+        if is_called(text, undeclared[1]):
             hint = "; CEL has no such function"
     elif "matching overload" in complaint:
         hint = "; both sides have to be of one type: double(…), int(…), string(…) and timestamp(…) convert"
@@ -179,80 +201,3 @@ def _told(error: str, text: str) -> str:
         complaint, hint = complaint.partition(" expecting ")[0], "; something is missing there"
     shown = (text.splitlines() or [""])[line - 1]
     return f"line {line}, column {column}: {complaint}{hint}\n  {shown}\n  {' ' * (column - 1)}^"
-
-
-def _called(text: str, name: str) -> bool:
-    return re.search(rf"\b{re.escape(name)}\s*\(", text) is not None
-
-
-def _tokens(text: str) -> Iterator[_Token]:
-    """Words, texts and signs; no numbers, spaces and comments. What is no CEL is for the library to say."""
-    at = 0
-    while at < len(text):
-        word = _WORD.match(text, at)
-        if text.startswith("//", at):
-            at = _end_of(text, "\n", at)
-        elif word is not None and not _is_prefix(text, word):
-            yield _Token("word", word[0])
-            at = word.end()
-        else:
-            at = at if word is None else word.end()
-            quote = next((quote for quote in _QUOTES if text.startswith(quote, at)), None)
-            if quote is not None:
-                end = _closing(text, quote, at + len(quote))
-                yield _Token("text", text[at + len(quote) : end])
-                at = end + len(quote)
-            else:
-                if not text[at].isspace() and not text[at].isdigit():
-                    yield _Token("sign", text[at])
-                at = at + 1 if not text[at].isdigit() else _end_of_number(text, at)
-
-
-def _is_prefix(text: str, word: re.Match[str]) -> bool:
-    """Whether these letters belong to the text behind them: r"…" and b"…"."""
-    return word[0].lower() in ("r", "b", "rb", "br") and text[word.end() : word.end() + 1] in ("'", '"')
-
-
-def _closing(text: str, quote: str, at: int) -> int:
-    while at < len(text) and not text.startswith(quote, at):
-        at += 2 if text[at] == "\\" else 1
-    return min(at, len(text))
-
-
-def _end_of(text: str, sign: str, at: int) -> int:
-    found = text.find(sign, at)
-    return len(text) if found < 0 else found
-
-
-def _end_of_number(text: str, at: int) -> int:
-    while at < len(text) and (text[at].isalnum() or text[at] == "."):
-        at += 1
-    return at
-
-
-def _columns(tokens: list[_Token], place: str) -> tuple[str, ...]:
-    """The columns that a condition names: after.x, after["x"], and every text, which may be one: "x" in changed."""
-    columns: dict[str, None] = {}
-    signs = [_Token("sign", "")] * 3
-    for token, following, third, fourth in zip(
-        tokens, [*tokens[1:], *signs][: len(tokens)], [*tokens[2:], *signs][: len(tokens)],
-        [*tokens[3:], *signs][: len(tokens)], strict=True,
-    ):  # fmt: skip
-        if token.kind == "text":
-            if token.text == "":
-                raise ConfigError(
-                    f'{place}: when compares with "", and an empty column is null there; write `== null` or `!= null`'
-                )
-            if "\x00" not in token.text:
-                columns[token.text] = None
-        elif token in (("word", "after"), ("word", "before")):
-            if following == ("sign", ".") and third.kind == "word":
-                if fourth == ("sign", "("):
-                    raise ConfigError(
-                        f"{place}: when calls {token.text}.{third.text}(…), and {token.text} holds only the columns "
-                        f"that are named; name them: {token.text}.status"
-                    )
-                columns[third.text] = None
-            elif following == ("sign", "[") and third.kind != "text":
-                raise ConfigError(f'{place}: when: {token.text}[…] needs the column\'s name as a text: ["status"]')
-    return tuple(columns)

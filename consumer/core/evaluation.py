@@ -131,13 +131,13 @@ def _value(
         state.remember(event)
         result.changed[candidate.key] = state
         return
-    came_from = _before(candidate, state)
+    came_from = came_from_of(candidate, state)
     if event.kind is Kind.SNAPSHOT:
         wanted = _found_by_reading(candidate, state, came_from, result)
     else:
         wanted = _changed(candidate, came_from, result)
     follows = bool(wanted) or candidate.within is not None
-    document, document_key = _document(candidate.key, state, states) if follows else (state, candidate.key)
+    document, document_key = document_of(candidate.key, state, states) if follows else (state, candidate.key)
     for tracker in wanted:
         every = tracker.rule.counts_each
         if comes_from(tracker.rule, came_from) and (every or is_due(tracker, document, came_from)):
@@ -187,7 +187,7 @@ def _found_by_reading(
     return candidate.trackers
 
 
-def _before(candidate: Candidate, state: DocumentState) -> tuple[str | None, str]:
+def came_from_of(candidate: Candidate, state: DocumentState) -> tuple[str | None, str]:
     """The old value and how it is known: the event said it, the document's state did, or nobody."""
     if candidate.change.before_known:
         return candidate.change.before, "observed"
@@ -196,7 +196,7 @@ def _before(candidate: Candidate, state: DocumentState) -> tuple[str | None, str
     return (state.value, "state") if state.known else (None, "unknown")
 
 
-def _document(
+def document_of(
     key: StateKey, state: DocumentState, states: Mapping[StateKey, DocumentState]
 ) -> tuple[DocumentState, StateKey]:
     """The state that counts for a document: under its new name while the old name's half of a rename is awaited."""

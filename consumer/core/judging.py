@@ -11,6 +11,9 @@ from consumer.core.events import ChangeEvent, Kind
 from consumer.core.trackers import AFTER_RETURN, BASELINE, Rule, Tracker
 from consumer.errors import RuleError
 
+Against = tuple[str, str]
+"""Why a rule is not met: the reason in a few words, and with the values at hand."""
+
 
 class Judged(NamedTuple):
     """The trackers of a field whose rules a value meets, and (tracker, reason) of those that cannot tell."""
@@ -59,6 +62,20 @@ class FieldRules:
             except RuleError as error:
                 unjudged.append((tracker.name, error.reason))
         return Judged(tuple(met), tuple(unjudged))
+
+    def against(self, tracker: Tracker, event: ChangeEvent, value: str) -> Against | None:
+        """The first reason why a value does not meet a tracker's rule; None if it does."""
+        rule = tracker.rule
+        if rule.values and value not in rule.values:
+            return "not a target", f"{value!r} is not {' or '.join(map(repr, rule.values))}"
+        try:
+            if not within(rule, value):
+                low, high = rule.at_least, rule.at_most
+                bounds = [f"at least {low}"] * (low is not None) + [f"at most {high}"] * (high is not None)
+                return "outside the threshold", f"{value} is not {' and '.join(bounds)}"
+            return self._conditions[rule.when].against(event, tracker.track_field) if rule.when else None
+        except RuleError as error:
+            return error.reason, str(error)
 
     def _is_met(self, tracker: Tracker, event: ChangeEvent, value: str) -> bool:
         rule = tracker.rule

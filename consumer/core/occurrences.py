@@ -10,6 +10,11 @@ CameFrom = tuple[str | None, str]
 """The old value, and how it is known: `observed`, `state` or `unknown`."""
 
 
+def was_unknown(came_from: CameFrom) -> bool:
+    """Whether nobody knows the old value."""
+    return came_from[1] == "unknown"
+
+
 def comes_from(rule: Rule, came_from: CameFrom) -> bool:
     """Whether the old value is one to come from; where nobody knows it, it is none."""
     before, known = came_from

@@ -7,6 +7,7 @@ from collections import Counter
 from consumer.core.compiled import Rules
 from consumer.core.events import ChangeEvent, Decoded
 from consumer.core.records import Batch, DeadLetter, Partition, Record, offset_of, partition_of
+from consumer.core.told import DEAD_LETTER, Told
 from consumer.errors import MalformedRecord, Poison, SchemaPending
 from consumer.formats.avro_records import AvroRecords
 from consumer.formats.avro_rows import AvroRows
@@ -17,6 +18,7 @@ from consumer.formats.row_change import Reading, RowChange
 from consumer.formats.rows import JsonRows
 from consumer.formats.shapes import DEFAULTS, Options, Shape
 from consumer.formats.tables import Tables
+from consumer.formats.telling import told_by
 from consumer.formats.wire import wired
 
 
@@ -72,13 +74,29 @@ class ChangeDecoder:
 
     def _event(self, record: Record, batch: Batch, reading: Reading) -> ChangeEvent | str:
         """The event, or the kind of record that makes none."""
-        value = record.value()
-        if value is None or value == b"null":
-            return self._tombstone(record, batch, reading)
-        change = self._object(record, value) if value[:1] == b"{" else self._binary(record, value)
+        change = self._change(record)
         if isinstance(change, str):
             return change
         return "unchanged" if change.unchanged else change.event(record, batch, reading)
+
+    def tell(self, record: Record, batch: Batch) -> Told:
+        """What a record says, in full.
+
+        Raises:
+            SchemaPending: its schema cannot be had now.
+        """
+        reading = Reading(self._keys, self._options.event_id_headers, Counter())
+        try:
+            change = self._change(record)
+            return Told(change) if isinstance(change, str) else told_by(change, record, batch, reading)
+        except Poison as error:
+            return Told(DEAD_LETTER, poison=str(error))
+
+    def _change(self, record: Record) -> RowChange | str:
+        value = record.value()
+        if value is None or value == b"null":
+            return self._tombstone(record)
+        return self._object(record, value) if value[:1] == b"{" else self._binary(record, value)
 
     def _object(self, record: Record, value: bytes) -> RowChange | str:
         """JSON; only where it is none may the same byte be Avro whose schema a header names."""
@@ -94,9 +112,6 @@ class ChangeDecoder:
         wire = wired(record, value)
         return self._json.change(record, value) if wire is None else self._avro.change(record, *wire)
 
-    def _tombstone(self, record: Record, batch: Batch, reading: Reading) -> ChangeEvent | str:
+    def _tombstone(self, record: Record) -> RowChange | str:
         """A delete, where flattened records are configured; behind an envelope that said so, nothing."""
-        if self._options.shape is not Shape.FLATTENED:
-            return "tombstone"
-        change = self._json.deleted(record)
-        return change if isinstance(change, str) else change.event(record, batch, reading)
+        return self._json.deleted(record) if self._options.shape is Shape.FLATTENED else "tombstone"

@@ -74,7 +74,7 @@ class RowChange(msgspec.Struct, gc=False):
         kind, other = self._kind(record, reading.keys)
         name = None
         if other is not None:
-            name = self._name(record, self.after if self.after is not None else self.before, reading.keys)
+            name = self.name(record, reading.keys)
             if name == other:
                 # Another column of the key changed: the document stays what it is, and the other half says its values.
                 if kind is Kind.RENAMED_AWAY:
@@ -85,7 +85,7 @@ class RowChange(msgspec.Struct, gc=False):
             return "unchanged"
         plan, origin = self.reader.plan, batch.origin(record)
         if name is None:
-            name = self._name(record, self.after if self.after is not None else self.before, reading.keys)
+            name = self.name(record, reading.keys)
         reached_at, identity_ms = times_of(self.source, self.ts_ms, record)
         identity = self._identity(kind, record, origin, reading)
         rows = self._rows(kind) if plan.seen and kind in WITH_VALUES else None
@@ -205,9 +205,13 @@ class RowChange(msgspec.Struct, gc=False):
         cell = self.reader.cell(self.after, column)
         return None if cell is UNSET or self.reader.is_placeholder(cell) else self.reader.text(cell, column, TEXT)
 
-    def _name(self, record: Record, row: Row, keys: Keys) -> str:
-        """The document's name: from the configured columns of the row, else from the record key."""
-        columns = self.reader.plan.key
+    def name(self, record: Record, keys: Keys) -> str:
+        """The document's name: from the configured columns of the row, else from the record key.
+
+        Raises:
+            Poison: neither has it.
+        """
+        columns, row = self.reader.plan.key, self.after if self.after is not None else self.before
         if not columns or row is None:
             return checked_name(keys.name(record, columns))
         cells = [(column, self.reader.cell(row, column)) for column in columns]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import count
 
 from consumer.core.evaluation import BOTH_HALVES, Alias, AliasKey, alias_keys, evaluate
 from consumer.core.events import ChangeEvent, Kind
@@ -36,7 +35,7 @@ class Stream:
     ) -> None:
         self._rules = rules_of(*trackers, documents=documents)
         self._decoder = ChangeDecoder(self._rules, options, schemas)
-        self._offsets = count()
+        self.taken = 0
         self._aliases: dict[AliasKey, Alias] = {}
         self.states: defaultdict[StateKey, DocumentState] = defaultdict(DocumentState)
         self.milestones: list[Milestone] = []
@@ -49,7 +48,8 @@ class Stream:
 
     def take(self, *records: FakeRecord) -> list[Reached]:
         """One batch; what was reached."""
-        placed = [replace(one, at=next(self._offsets)) for one in records]
+        placed = [replace(one, at=at) for at, one in enumerate(records, self.taken)]
+        self.taken += len(records)
         decoded = self._decoder.decode(batch_of(*placed))
         candidates = match(decoded.events, self._rules)
         seen = {key: self._aliases[key] for key in alias_keys(candidates) if key in self._aliases}
