@@ -34,7 +34,7 @@ from consumer.scratch.book import Book
 _Part = TypeVar("_Part")
 
 _PATIENCE_S = 30.0
-_WORTH_A_PROCESS = 100_000
+WORTH_A_PROCESS = 100_000
 """Records. A process takes a second to start."""
 READERS = 2
 """Processes. Reading takes about twice as long as what is done with it."""
@@ -66,7 +66,7 @@ def audit(
     progress: Progress,
     *,
     execute: bool = False,
-    apart_from: int = _WORTH_A_PROCESS,
+    apart_from: int = WORTH_A_PROCESS,
 ) -> Report:
     """Compares what the input gives with what is stored and announced.
 

@@ -24,6 +24,7 @@ from consumer.errors import Fatal, PublishDown, Refused, RefusedByDatabase, Stor
 from consumer.faults import fault_point
 from consumer.notices import Notices
 from consumer.ports import Publisher, RulesInForce, Store
+from consumer.tuning import let_go
 
 log = structlog.get_logger(__name__)
 
@@ -254,6 +255,7 @@ class Worker:
         metrics.RECOVERIES.labels(type(error).__name__).inc()
         self._force.forget_starts()
         self._source.restart()
+        let_go()
         if isinstance(error, PublishDown):
             self._batch_records = max(self._batch_records // 2, min(_SMALLEST_BATCH, self._limits.records))
             self._count_fencing(error)

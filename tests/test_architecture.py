@@ -45,7 +45,7 @@ LAYERS: dict[str, set[str]] = {
     "trying": {"core"},
     "supervisor": set(),
     "probes": {"errors"},
-    "worker": {"assignment", "batch", "notices", "ports", "metrics", "faults", "core", "errors"},
+    "worker": {"assignment", "batch", "notices", "ports", "metrics", "faults", "tuning", "core", "errors"},
     "assignment": {"core", "errors"},
     "auditing": {"announcements", "reading", "recomputing", "core"},
     "announcements": {"core"},

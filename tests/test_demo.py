@@ -16,7 +16,7 @@ import psutil
 import psycopg
 import pytest
 
-from consumer.demo.captured import read_captured
+from consumer.captured import read_captured
 from consumer.demo.erp import expected_milestones, simulate
 
 DATA = Path(__file__).parent / "data"

@@ -9,11 +9,11 @@ from contextlib import closing
 import pytest
 from confluent_kafka import TopicPartition
 
+from consumer.captured import CapturedRecord
 from consumer.core.inputs import Inputs
 from consumer.core.positions import Owner, start_of
 from consumer.core.records import Partition
 from consumer.demo.broker import Broker, partitions_of
-from consumer.demo.captured import CapturedRecord
 from consumer.demo.feed import Feed, count_records
 from consumer.demo.words import bar, counted, duration
 from consumer.errors import Fatal

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from consumer.demo.captured import CapturedRecord, read_captured
+from consumer.captured import CapturedRecord, read_captured
 from consumer.demo.envelope import partition_of
 from consumer.demo.erp import DEMO_TRACKERS, ENDS_AT_MS, Simulation, WorkingClock, expected_milestones, simulate
 from consumer.errors import ConfigError

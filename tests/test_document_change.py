@@ -9,7 +9,7 @@ import fastavro
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from consumer.demo.captured import read_captured
+from consumer.captured import read_captured
 from tests.test_schemas import DATA, FORMATS, REPOSITORY, read_schema
 
 CHANGE_SCHEMA = read_schema("document-change.schema.json")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 
+from consumer.captured import CapturedRecord, read_captured
 from consumer.config import read_trackers
 from consumer.core import dead_letters
 from consumer.core.compiled import compile_rules
@@ -20,7 +21,6 @@ from consumer.core.milestones import Announcement, Event, Milestone, announcemen
 from consumer.core.records import Batch, DeadLetter, Origin, Partition, Span
 from consumer.core.states import DocumentState
 from consumer.core.trackers import Trackers
-from consumer.demo.captured import CapturedRecord, read_captured
 from consumer.errors import Poison
 from consumer.formats.decoder import ChangeDecoder
 

@@ -15,9 +15,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from consumer.captured import read_captured
 from consumer.cli.output import console, errors, set_up_logging
 from consumer.config import read_trackers, trackers_from_list
-from consumer.demo.captured import read_captured
 from consumer.demo.erp import DEMO_TRACKERS, Simulation
 from consumer.demo.facts import Facts
 from consumer.demo.feed import count_records

@@ -48,7 +48,7 @@ def match(events: Iterable[ChangeEvent], rules: Rules) -> list[Candidate]:
     """The candidates among events, in the same order."""
     by_field = rules.by_field
     return [
-        _candidate(event, change, by_field.get((event.document_type, change.track_field)))
+        candidate_of(event, change, by_field.get((event.document_type, change.track_field)))
         for event in events
         for change in event.fields
     ]
@@ -63,7 +63,8 @@ def state_keys(candidates: Sequence[Candidate]) -> set[StateKey]:
 _NOBODY = Judged(())
 
 
-def _candidate(event: ChangeEvent, change: FieldChange, rules: FieldRules | None) -> Candidate:
+def candidate_of(event: ChangeEvent, change: FieldChange, rules: FieldRules | None) -> Candidate:
+    """A change of one field, by the rules of that field."""
     key = StateKey(event.document_type, event.reference_name, change.track_field)
     if rules is None or event.kind not in WITH_VALUES:
         return Candidate(key, event, change, ())

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from consumer.demo.captured import CapturedRecord
+from consumer.captured import CapturedRecord
 
 Op = Literal["c", "u", "d", "r"]
 Row = Mapping[str, object]

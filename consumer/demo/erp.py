@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from typing import Final, NotRequired, TypedDict
 
-from consumer.demo.captured import CapturedRecord
+from consumer.captured import CapturedRecord
 from consumer.demo.documents import document_name, first_row, new_name
 from consumer.demo.envelope import Connector
 from consumer.demo.stages import Step, milestones, plan, plan_story

@@ -9,9 +9,9 @@ from typing import Final
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from consumer.captured import CapturedRecord
 from consumer.core.records import Partition
 from consumer.demo.broker import Broker
-from consumer.demo.captured import CapturedRecord
 from consumer.errors import Fatal
 
 # The broker keeps 5 MB a partition, as it gets them: compressed. Counted here is what the records have uncompressed.

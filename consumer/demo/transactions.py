@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from consumer.demo.captured import CapturedRecord
+from consumer.captured import CapturedRecord
 from consumer.demo.documents import PEOPLE, Columns, comment_row, modified, version_row
 from consumer.demo.envelope import NEW_KEY, OLD_KEY, Connector, Op, key_header
 from consumer.demo.stages import Step

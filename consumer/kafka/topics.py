@@ -84,6 +84,15 @@ class Topics:
         low, high = self._offsets(keys, _EARLIEST), self._offsets(keys, _LATEST)
         return {key: LogEnds(low[key], high[key]) for key in keys}
 
+    def offsets_at(self, partitions: Iterable[Partition], time_ms: int) -> dict[Partition, int]:
+        """The first offset of each partition whose record is stamped then or later; it is left out if there is none.
+
+        Raises:
+            Transient: no broker answers.
+        """
+        found = self._offsets(list(partitions), OffsetSpec.for_timestamp(time_ms))
+        return {key: offset for key, offset in found.items() if offset >= 0}
+
     def committed(self, group: str, partitions: Iterable[Partition]) -> dict[Partition, int | None]:
         """A group's committed offsets, asked from outside the group; None where there is none.
 

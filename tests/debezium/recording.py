@@ -11,7 +11,7 @@ import msgspec
 from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from consumer.demo.captured import CapturedRecord
+from consumer.captured import CapturedRecord
 from tests.services import ConnectService, KafkaService
 from tests.services.service import wait_until
 

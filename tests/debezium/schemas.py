@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
-from consumer.demo.captured import CapturedRecord
+from consumer.captured import CapturedRecord
 from tests.services import RegistryService
 
 Schemas = dict[str, dict[str, str]]

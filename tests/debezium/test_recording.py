@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from consumer.demo.captured import CapturedRecord
+from consumer.captured import CapturedRecord
 from tests.debezium.recording import in_base64, read_recording, write_recording
 from tests.debezium.schemas import used_ids
 

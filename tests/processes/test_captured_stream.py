@@ -9,7 +9,7 @@ from random import Random
 import pytest
 import yaml
 
-from consumer.demo.captured import CapturedRecord, read_captured
+from consumer.captured import CapturedRecord, read_captured
 from tests.processes.readings import Row, assert_announced
 from tests.processes.workers import Deployment
 

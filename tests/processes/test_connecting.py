@@ -14,7 +14,7 @@ import pytest
 import yaml
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
-from consumer.demo.captured import CapturedRecord
+from consumer.captured import CapturedRecord
 from consumer.postgres.migrate import migrate
 from tests.debezium.recording import read_recording
 from tests.debezium.schemas import used_ids

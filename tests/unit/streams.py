@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from consumer.captured import CapturedRecord
 from consumer.core.evaluation import BOTH_HALVES, Alias, AliasKey, alias_keys, evaluate
 from consumer.core.events import ChangeEvent, Kind
 from consumer.core.matching import StateKey, match
@@ -13,7 +14,6 @@ from consumer.core.milestones import Milestone
 from consumer.core.records import DeadLetter
 from consumer.core.states import DocumentState
 from consumer.core.trackers import DocumentType, Tracker
-from consumer.demo.captured import CapturedRecord
 from consumer.formats.avro_schemas import Schemas
 from consumer.formats.decoder import ChangeDecoder
 from consumer.formats.shapes import DEFAULTS, Options

@@ -7,13 +7,13 @@ from functools import cache
 import msgspec
 import pytest
 
+from consumer.captured import CapturedRecord, read_captured
 from consumer.config import read_trackers
 from consumer.core.compiled import Rules, compile_rules
 from consumer.core.events import ChangeEvent, Decoded, FieldChange, Kind
 from consumer.core.records import Origin
 from consumer.core.trackers import DocumentType, Tracker, Trackers
 from consumer.core.values import Encoding
-from consumer.demo.captured import CapturedRecord, read_captured
 from consumer.formats.decoder import ChangeDecoder
 from tests.unit.samples import DATA, REVISION, FakeRecord, batch_of, tracker
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from consumer.captured import read_captured
 from consumer.core.events import Kind
 from consumer.core.trackers import SNAPSHOT_MODES, DocumentType
 from consumer.core.values import UNAVAILABLE, Encoding
-from consumer.demo.captured import read_captured
 from consumer.formats.row_change import NEW_KEY, OLD_KEY
 from consumer.formats.shapes import Options, Shape
 from tests.debezium.recording import read_recording

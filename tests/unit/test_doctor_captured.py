@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from consumer.captured import CapturedRecord, read_captured
 from consumer.config import read_trackers
 from consumer.core.trackers import Tracker
-from consumer.demo.captured import CapturedRecord, read_captured
 from consumer.diagnosis.examination import sample_findings
 from consumer.diagnosis.findings import Level, worst
 from consumer.diagnosis.sample import Sample

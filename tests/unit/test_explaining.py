@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consumer.captured import read_captured
 from consumer.config import read_trackers
 from consumer.core.explaining import Verdict
 from consumer.core.tracker_text import tracker_from
 from consumer.core.trackers import Tracker
-from consumer.demo.captured import read_captured
 from tests.unit.explained import ExplainedStream
 from tests.unit.meanings import KINDS, MODES, Row
 from tests.unit.samples import DATA, FakeRecord, envelope, mariadb_source, record
