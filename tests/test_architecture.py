@@ -18,11 +18,13 @@ PACKAGE = REPOSITORY / "consumer"
 LAYERS: dict[str, set[str]] = {
     "__main__": {"cli"},
     "cli": {
-        "demo", "insight", "app", "app_audit", "app_doctor", "app_explain", "app_replay", "app_trying", "explanations",
-        "redriving", "diagnosis", "supervisor", "probes", "patience", "tuning", "log_lines", "stopping", "worker",
-        "metrics", "config", "postgres", "core", "errors", "packaged",
+        "demo", "insight", "app", "app_audit", "app_backtest", "app_doctor", "app_explain", "app_replay", "captured",
+        "app_trying", "explanations", "redriving", "diagnosis", "supervisor", "probes", "patience", "tuning",
+        "log_lines", "stopping", "worker", "metrics", "config", "postgres", "core", "errors", "packaged",
     },
-    "demo": {"app", "worker", "config", "metrics", "kafka", "postgres", "formats", "core", "errors", "packaged"},
+    "demo": {
+        "app", "captured", "worker", "config", "metrics", "kafka", "postgres", "formats", "core", "errors", "packaged",
+    },
     "insight": {"postgres", "core", "errors", "packaged"},
     "app": {
         "worker", "assignment", "tracking", "redriving", "patience", "batch", "ports", "config", "metrics", "faults",
@@ -31,6 +33,10 @@ LAYERS: dict[str, set[str]] = {
     "app_audit": {
         "app", "ahead", "announcements", "auditing", "reading", "recomputing", "repairing", "scratch",
         "config", "kafka", "postgres", "core", "errors",
+    },
+    "app_backtest": {
+        "app", "app_audit", "ahead", "backtesting", "captured", "reading", "scratch", "config", "kafka", "postgres",
+        "core", "errors",
     },
     "app_doctor": {"app", "examining", "diagnosis", "config", "kafka", "postgres", "core"},
     "app_explain": {
@@ -53,6 +59,8 @@ LAYERS: dict[str, set[str]] = {
     "reading": {"core", "errors"},
     "recomputing": {"reading", "core"},
     "explanations": {"reading", "recomputing", "core"},
+    "backtesting": {"reading", "recomputing", "core", "errors"},
+    "captured": {"errors"},
     "replaying": {"announcements", "reading", "recomputing", "core", "errors"},
     "repairing": {"announcements", "core"},
     "scratch": {"core", "errors"},

@@ -24,6 +24,7 @@ _MODULES = {
     "audit": "audit",
     "replay": "replay",
     "explain": "explain",
+    "backtest": "backtest",
     "trackers": "trackers",
     "dead-letters": "dead_letters",
 }
