@@ -61,8 +61,10 @@ class _Sources(NamedTuple):
     rulings: _Rulings
 
 
-def explain_document(settings: Settings, document_type: str, name: str, progress: Progress) -> Iterator[Explained]:
-    """Each record of a document, in order; all partitions are read.
+def explain_document(
+    settings: Settings, document_type: str, name: str | None, progress: Progress
+) -> Iterator[Explained]:
+    """Each record of a document, or (None) of all of its type, in order; all partitions are read.
 
     Raises:
         ConfigError: no tracker follows documents of this type.

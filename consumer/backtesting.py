@@ -6,12 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import chain
 from typing import Protocol
 
 import msgspec
 
-from consumer.core.audit import Expected, Span
-from consumer.core.backtest import BOTH, NEW, NOW, Backtest, Sides, side_by_side
+from consumer.core.audit import Expected, Span, unlike
+from consumer.core.backtest import BOTH, NEW, NOW, Backtest, Sides, differences, side_by_side
 from consumer.core.compiled import Rules
 from consumer.core.events import ChangeEvent
 from consumer.core.matching import Candidate, candidate_of
@@ -123,24 +124,22 @@ def backtest(
         for recomputation in recomputations.values():
             recomputation.settle()
         topics = {(span.topic_id, span.partition): span.topic for span in spans.values()}
-        for side_now, side_new in _pairs({side: _milestones(book) for side, book in books.items()}, stored):
-            one = side_new or side_now
+        alike = ((one.milestone, one) for one in both.expected())
+        sides = side_by_side(_milestones(now) if stored is None else stored(), new.expected())
+        for had, has in chain(alike, sides):
+            one = has.milestone if has is not None else had
             if one is not None:
                 topic = topics.get((one.origin_topic_id, one.origin_partition), one.origin_topic_id)
-                report.take(side_now, side_new, shown, f"{topic}/{one.origin_partition}/{one.origin_offset}")
+                detail = "" if had is None or has is None else _detail(had, has, stored=stored is not None)
+                place = f"{topic}/{one.origin_partition}/{one.origin_offset}"
+                report.take(had, None if has is None else one, shown, place, detail)
     report.seconds = time.monotonic() - began_s
     return report
 
 
-def _pairs(
-    made: Mapping[str, Iterator[Milestone]], stored: Callable[[], Iterator[Milestone]] | None
-) -> Iterator[tuple[Milestone | None, Milestone | None]]:
-    if stored is not None:
-        yield from side_by_side(stored(), made[NEW])
-        return
-    for one in made[BOTH]:
-        yield one, one
-    yield from side_by_side(made[NOW], made[NEW])
+def _detail(had: Milestone, has: Expected, *, stored: bool) -> str:
+    """In what they differ. A stored one may rest on an order of partitions that nobody recorded."""
+    return "; ".join(unlike(has, had)) if stored else differences(had, has.milestone)
 
 
 def _milestones(book: Book) -> Iterator[Milestone]:

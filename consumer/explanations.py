@@ -35,10 +35,10 @@ class Memory(Protocol):
 
 
 class Wanted(NamedTuple):
-    """A document; or one record (`offset` of `partition`) and its document."""
+    """A document, or (None) all of its type; or one record (`offset` of `partition`) and its document."""
 
     document_type: str
-    name: str
+    name: str | None
     partition: Partition | None = None
     offset: int | None = None
 
@@ -46,6 +46,8 @@ class Wanted(NamedTuple):
         """Whether a record is to be explained."""
         if self.offset is not None:
             return key == self.partition and offset_of(record) == self.offset
+        if self.name is None:
+            return told.document_type == self.document_type
         return told.is_of(self.document_type, self.name)
 
 

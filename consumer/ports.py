@@ -1,8 +1,8 @@
-"""What a batch needs of the world: PostgreSQL, Kafka, a decoder, the trackers. `app.py` says who provides it."""
+"""What a worker and its batches need of the world: PostgreSQL, Kafka, a decoder, trackers. `app.py` says who provides it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -13,6 +13,30 @@ from consumer.core.matching import StateKey
 from consumer.core.milestones import Event, Milestone
 from consumer.core.records import Batch, DeadLetter, Origin, Partition, Span
 from consumer.core.states import DocumentState
+
+
+class Source(Protocol):
+    """The consumer, as the loop sees it."""
+
+    @property
+    def waiting(self) -> set[Partition]: ...
+    @property
+    def assigned(self) -> set[Partition]: ...
+    @property
+    def spans(self) -> Mapping[Partition, Span]: ...
+    @property
+    def is_member(self) -> bool: ...
+    @property
+    def confirmed(self) -> dict[Partition, int]: ...
+    def ends(self) -> Mapping[Partition, int]: ...
+    def poll(self, max_records: int, max_bytes: int, timeout_s: float) -> Batch | None: ...
+    def advance(self, batch: Batch) -> None: ...
+    def confirm(self, batch: Batch) -> None: ...
+    def commit_published(self) -> None: ...
+    def restart(self) -> None: ...
+    def hold(self, batch: Batch, held: Mapping[Partition, int]) -> Batch: ...
+
+    before_revoke: Callable[[], None]
 
 
 class StoreTransaction(Protocol):

@@ -11,6 +11,7 @@ _COLLECT_AFTER = 100_000
 _SWITCH_S = 0.001
 _M_ARENA_MAX = -8
 _ARENAS = 2
+_TIDY_S = 30.0
 
 
 def tune() -> None:
@@ -29,6 +30,24 @@ def tune() -> None:
     sys.setswitchinterval(_SWITCH_S)
 
 
-def let_go() -> None:
-    """What a failure held goes at once: errors and frames hold each other, and with them whole batches of records."""
-    gc.collect()
+class Tidier:
+    """Gives memory back that a catch-up needed and nobody uses.
+
+    The C library keeps what was freed between pieces in use, and after each backlog a little more of it: ten times
+    what is used, after an hour of faults.
+    """
+
+    def __init__(self) -> None:
+        self._due_s = 0.0
+        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+
+    def now_and_then(self, now_s: float) -> None:
+        """Twice a minute; takes some ms, with other threads going on."""
+        if now_s >= self._due_s:
+            self._due_s = now_s + _TIDY_S
+            if self._trim is not None:
+                self._trim(0)
+
+    def let_go(self) -> None:
+        """What a failure held goes at once: errors and frames hold each other, and with them batches of records."""
+        gc.collect()

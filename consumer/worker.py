@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Protocol
 
 import msgspec
 import structlog
@@ -19,12 +18,12 @@ from consumer.assignment import Assignment
 from consumer.batch import Read, Topics, Verdicts, publish_batch, read_batch, read_whole, store_batch
 from consumer.core.breaker import Breaker, DeadLetterLimits
 from consumer.core.movement import Movement
-from consumer.core.records import Batch, DeadLetter, Partition, Span
+from consumer.core.records import Batch, DeadLetter, Partition
 from consumer.errors import Fatal, PublishDown, Refused, RefusedByDatabase, StoreDown, Transient
 from consumer.faults import fault_point
 from consumer.notices import Notices
-from consumer.ports import Publisher, RulesInForce, Store
-from consumer.tuning import let_go
+from consumer.ports import Publisher, RulesInForce, Source, Store
+from consumer.tuning import Tidier
 
 log = structlog.get_logger(__name__)
 
@@ -44,30 +43,6 @@ class Limits(msgspec.Struct, frozen=True):
     bytes: int = 32 << 20
     poll_timeout_s: float = 0.1
     dead_letters: DeadLetterLimits = DeadLetterLimits()
-
-
-class Source(Protocol):
-    """The consumer, as the loop sees it."""
-
-    @property
-    def waiting(self) -> set[Partition]: ...
-    @property
-    def assigned(self) -> set[Partition]: ...
-    @property
-    def spans(self) -> Mapping[Partition, Span]: ...
-    @property
-    def is_member(self) -> bool: ...
-    @property
-    def confirmed(self) -> dict[Partition, int]: ...
-    def ends(self) -> Mapping[Partition, int]: ...
-    def poll(self, max_records: int, max_bytes: int, timeout_s: float) -> Batch | None: ...
-    def advance(self, batch: Batch) -> None: ...
-    def confirm(self, batch: Batch) -> None: ...
-    def commit_published(self) -> None: ...
-    def restart(self) -> None: ...
-    def hold(self, batch: Batch, held: Mapping[Partition, int]) -> Batch: ...
-
-    before_revoke: Callable[[], None]
 
 
 class Worker:
@@ -97,7 +72,7 @@ class Worker:
         self._storing: Future[None] | None = None
         self._publishing: Future[None] | None = None
         self._observed: set[Partition] = set()
-        self._notices, self._movement = Notices(), Movement()
+        self._notices, self._movement, self._tidier = Notices(), Movement(), Tidier()
         self._breaker = Breaker(limits.dead_letters)
         self._split_until_s = 0.0
         self._failures = self._fencings = 0
@@ -255,7 +230,7 @@ class Worker:
         metrics.RECOVERIES.labels(type(error).__name__).inc()
         self._force.forget_starts()
         self._source.restart()
-        let_go()
+        self._tidier.let_go()
         if isinstance(error, PublishDown):
             self._batch_records = max(self._batch_records // 2, min(_SMALLEST_BATCH, self._limits.records))
             self._count_fencing(error)
@@ -273,6 +248,7 @@ class Worker:
             )
 
     def _observe(self, now: float) -> None:
+        self._tidier.now_and_then(now)
         if now >= self._observe_at_s:
             self._observe_at_s = now + _POSITIONS_S
             assigned, confirmed, ends = self._source.assigned, self._source.confirmed, self._source.ends()

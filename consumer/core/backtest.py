@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from consumer.core.audit import Expected
 from consumer.core.compiled import DocumentPlan, Rules
 from consumer.core.milestones import Milestone
 
@@ -133,8 +134,8 @@ class Backtest(msgspec.Struct):
         """The line of a tracker."""
         return self.trackers.setdefault(tracker, Compared())
 
-    def take(self, now: Milestone | None, new: Milestone | None, shown: int, place: str) -> None:
-        """Notes one milestone, as either side has it."""
+    def take(self, now: Milestone | None, new: Milestone | None, shown: int, place: str, detail: str) -> None:
+        """Notes one milestone, as either side has it; `detail` says in what they differ."""
         one = new or now
         if one is None:
             return
@@ -150,7 +151,7 @@ class Backtest(msgspec.Struct):
         elif new is None:
             line.removed += 1
             self._show("removed", one, shown, place)
-        elif detail := _differences(now, new):
+        elif detail:
             line.changed += 1
             self._show("changed", one, shown, place, detail)
 
@@ -161,7 +162,8 @@ class Backtest(msgspec.Struct):
             some.append(Sample(*about, one.reached_at, place, detail))
 
 
-def _differences(now: Milestone, new: Milestone) -> str:
+def differences(now: Milestone, new: Milestone) -> str:
+    """What two rules make of one milestone, where that is not the same."""
     return "; ".join(
         f"{name}: {getattr(new, name)!r} instead of {getattr(now, name)!r}"
         for name in _COMPARED
@@ -170,15 +172,15 @@ def _differences(now: Milestone, new: Milestone) -> str:
 
 
 def side_by_side(
-    now: Iterator[Milestone], new: Iterator[Milestone]
-) -> Iterator[tuple[Milestone | None, Milestone | None]]:
+    now: Iterator[Milestone], new: Iterator[Expected]
+) -> Iterator[tuple[Milestone | None, Expected | None]]:
     """Two streams in order of their ids as one."""
     one, other = next(now, _END), next(new, _END)
     while one is not None or other is not None:
-        if other is None or (one is not None and one.id < other.id):
+        if other is None or (one is not None and one.id < other.milestone.id):
             yield one, None
             one = next(now, _END)
-        elif one is None or other.id < one.id:
+        elif one is None or other.milestone.id < one.id:
             yield None, other
             other = next(new, _END)
         else:

@@ -9,12 +9,18 @@ from random import Random
 import pytest
 import yaml
 
+from consumer.app_audit import Progress
+from consumer.app_backtest import Request, run_backtest
+from consumer.app_explain import explain_document, explain_record
 from consumer.captured import CapturedRecord, read_captured
+from consumer.config import load
+from consumer.core.letters import Place
 from tests.processes.readings import Row, assert_announced
 from tests.processes.workers import Deployment
 
 _DATA = Path(__file__).parents[1] / "data"
 _PARTITIONS = 6
+_NOBODY = Progress(lambda _: None, lambda _: None)
 
 
 def _captured() -> list[CapturedRecord]:
@@ -90,3 +96,47 @@ def test_the_captured_stream_with_a_tenth_of_it_repeated_later_gives_the_same(fr
     assert _found(rows) == _expected()
     assert_announced(frappe.events(), rows, in_order=False)
     assert frappe.dead_letters() == []
+
+
+@pytest.mark.all
+def test_explanations_say_of_every_record_what_the_worker_made_of_it(frappe: Deployment) -> None:
+    records = _captured()
+    _feed(frappe, _some_repeated_later(records))
+    frappe.finish()
+    settings = load(frappe.write_config())
+    explained = [
+        one
+        for document_type in sorted({said["document_type"] for said in frappe.config["trackers"]})
+        for one in explain_document(settings, document_type, None, _NOBODY)
+    ]
+    assert len(explained) > 2_000
+    assert all(one.evaluated for one in explained)
+    reached = [(verdict.id, one.place) for one in explained for verdict in one.verdicts if verdict.reached]
+    rows = frappe.rows()
+    assert sorted(reached) == sorted((row.id, f"{frappe.topic}/{row.partition}/{row.offset}") for row in rows)
+    assert {verdict.reason for one in explained for verdict in one.verdicts} >= {"reached", "duplicate", "unchanged"}
+
+    for one in explained[:: len(explained) // 20]:
+        assert explain_record(settings, Place.parse(one.place), _NOBODY).kind == one.kind
+
+
+@pytest.mark.all
+@pytest.mark.parametrize("apart_from", [1_000_000, 0])
+def test_a_backtest_with_the_rules_in_force_gives_the_table(frappe: Deployment, apart_from: int) -> None:
+    _feed(frappe, _some_repeated_later(_captured()))
+    frappe.finish()
+    settings = load(frappe.write_config())
+    for request in (Request(against_table=True), Request()):
+        report = run_backtest(settings, request, _NOBODY, apart_from)
+        assert not report.differs, [one.detail for some in report.samples.values() for one in some]
+        assert sum(line.new for line in report.trackers.values()) == len(frappe.rows())
+        assert report.unreadable == 0
+
+    fewer = frappe.folder / "fewer.yaml"
+    fewer.write_text(yaml.safe_dump(frappe.config["trackers"][1:]))
+    report = run_backtest(settings, Request(trackers=fewer), _NOBODY, apart_from)
+    missing = {name for name, line in report.trackers.items() if line.removed}
+    assert len(missing) == 1
+    assert sum(line.removed for line in report.trackers.values()) == 1_698 - sum(
+        line.new for line in report.trackers.values()
+    )
