@@ -1,4 +1,4 @@
-"""What a worker and its batches need of the world: PostgreSQL, Kafka, a decoder, trackers. `app.py` says who provides it."""
+"""What a worker and its batches need of the world: PostgreSQL, Kafka, decoders. `app.py` says who provides it."""
 
 from __future__ import annotations
 
