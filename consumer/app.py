@@ -159,7 +159,8 @@ def worker_for(
         registry = Registry(settings.input.registry) if settings.input.registry else None
         if registry is not None:
             closing.callback(registry.close)
-        tracking = Tracking(trackers, settings.document_types(), decoders(settings, registry))
+        made = decoders(settings, registry)
+        tracking = Tracking(trackers, settings.document_types(), made, follow=settings.follows_trackers)
         source = Source(settings.kafka, settings.inputs)
         closing.callback(source.close)
 

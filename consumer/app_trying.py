@@ -11,6 +11,7 @@ from consumer.config import Settings, trackers_from_list
 from consumer.config_file import read_yaml
 from consumer.core.cases import Case, cases_from
 from consumer.core.compiled import compile_rules
+from consumer.core.tracker_text import tracker_section
 from consumer.core.trackers import DocumentType, Tracker, Trackers
 from consumer.errors import ConfigError
 from consumer.trying import Trial, failures_of
@@ -30,7 +31,8 @@ def rules_and_cases(settings: Settings, path: Path, file: Path | None) -> tuple[
         raise ConfigError(f"{name} has no `tests:`; add the section, or name a file with --file")
     trackers = settings.tracker_list() or []
     if file is not None and "trackers" in content:
-        trackers = trackers_from_list(content["trackers"], f"{name}: trackers")
+        section = tracker_section(content["trackers"], f"{name}: trackers")
+        trackers = trackers_from_list(section.entries or [], f"{name}: trackers")
     cases = cases_from(content["tests"], f"{name}: tests")
     names = [tracker.name for tracker in trackers]
     for case in cases:

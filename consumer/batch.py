@@ -23,6 +23,7 @@ import msgspec
 from consumer.core.dead_letters import dead_letter_event
 from consumer.core.evaluation import Context, alias_keys, evaluate
 from consumer.core.events import Decoded
+from consumer.core.followed import FollowedTracker, parted
 from consumer.core.matching import Candidate, match, state_keys
 from consumer.core.milestones import Event, Milestone, announcement
 from consumer.core.records import Batch, DeadLetter
@@ -34,7 +35,7 @@ class Verdicts(msgspec.Struct):
     """What a batch came to, in order of the records; and what earlier runs stored but did not publish.
 
     `absent` and `missed` are counted by (document type, field), `unjudged` by (tracker, reason), under the trackers of
-    `revision`.
+    `revision`. `outranked`: trackers of the stream that others of the same name keep out.
     """
 
     milestones: Sequence[Milestone] = ()
@@ -45,6 +46,7 @@ class Verdicts(msgspec.Struct):
     missed: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
     unjudged: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
     revision: str = ""
+    outranked: Sequence[str] = ()
 
 
 class Topics(msgspec.Struct, frozen=True):
@@ -61,6 +63,7 @@ class Read(msgspec.Struct, frozen=True):
     revision: str
     decoded: Decoded
     candidates: Sequence[Candidate]
+    followed: Sequence[FollowedTracker] = ()
 
     @property
     def poison(self) -> list[DeadLetter]:
@@ -72,7 +75,8 @@ def read_batch(batch: Batch, force: RulesInForce) -> Read:
     """Decodes and matches the records that have no verdict yet. Needs nobody: it runs while the last batch commits."""
     rules = force.rules
     decoded = force.decoder_for(rules).decode(batch)
-    return Read(batch, rules.revision, decoded, match(decoded.events, rules))
+    changes, followed = parted(decoded.events)
+    return Read(batch, rules.revision, decoded, match(changes, rules), followed)
 
 
 def read_whole(batch: Batch, force: RulesInForce) -> Read:
@@ -117,6 +121,7 @@ def _store(read: Read, force: RulesInForce, store: Store, recorded: frozenset[st
         context = Context(tx.recorded_at, read.revision, published, recorded)
         reached = evaluate(candidates, states, first_halves, context)
         tx.record(reached, read.poison)
+        outranked = tx.follow(read.followed)  # in force from the next batch on
     force.began(read.revision, starts)
     skipped = read.decoded.skipped + reached.skipped
     return Verdicts(
@@ -127,6 +132,7 @@ def _store(read: Read, force: RulesInForce, store: Store, recorded: frozenset[st
         missed=reached.missed,
         unjudged=reached.unjudged,
         revision=read.revision,
+        outranked=outranked,
     )
 
 

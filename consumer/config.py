@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from consumer.config_file import Document, Location, read_yaml
 from consumer.config_topics import check_topics
 from consumer.core.inputs import RESERVED, Inputs, checked_names, checked_pattern
-from consumer.core.tracker_text import tracker_from
+from consumer.core.tracker_text import tracker_from, tracker_section
 from consumer.core.trackers import DocumentType, Tracker, check_together
 from consumer.core.values import ENCODINGS, UNAVAILABLE, Encoding
 from consumer.errors import ConfigError
@@ -158,7 +158,9 @@ class Settings(BaseSettings):
     postgres: PostgresSection
     processing: ProcessingSection = ProcessingSection()
     documents: dict[str, DocumentSection] = {}
-    trackers: list[dict[str, Any]] | None = Field(None, description="Applied at start; see docs/trackers.md.")
+    trackers: list[dict[str, Any]] | dict[str, Any] | None = Field(
+        None, description="Applied at start; or `follow` and `rules`: see docs/trackers.md."
+    )
     tests: list[dict[str, Any]] | None = Field(None, description="Cases for `milestones trackers test`.")
     metrics: MetricsSection = MetricsSection()
 
@@ -200,7 +202,13 @@ class Settings(BaseSettings):
 
     def tracker_list(self) -> list[Tracker] | None:
         """The `trackers` section; None if the file has none, and so says nothing about trackers."""
-        return None if self.trackers is None else trackers_from_list(self.trackers, "trackers")
+        entries = tracker_section(self.trackers, "trackers").entries
+        return None if entries is None else trackers_from_list(entries, "trackers")
+
+    @property
+    def follows_trackers(self) -> bool:
+        """Whether trackers that arrive in the stream are taken on."""
+        return tracker_section(self.trackers, "trackers").follow
 
 
 def trackers_from_list(entries: object, place: str) -> list[Tracker]:
@@ -220,7 +228,7 @@ def read_trackers(path: Path) -> list[Tracker]:
     """A file of trackers: a YAML list as under `trackers:`, or a mapping with that key."""
     content = read_yaml(path).content
     if isinstance(content, dict) and "trackers" in content:
-        content = content["trackers"]
+        content = tracker_section(content["trackers"], f"{path.name}: trackers").entries or []
     return trackers_from_list(content, path.name)
 
 

@@ -25,6 +25,11 @@ class Notices:
         if (verdicts.absent or verdicts.unjudged) and verdicts.revision != self._revision:
             self._revision = verdicts.revision
             self._told.clear()
+        if verdicts.outranked:
+            log.warning(
+                "trackers of the stream are not followed: config.yaml, or somebody by hand, has others of these names",
+                trackers=list(verdicts.outranked),
+            )
         self._tell_absent(verdicts)
         self._tell_unjudged(verdicts)
         if verdicts.missed:

@@ -9,6 +9,7 @@ from typing import Protocol
 from consumer.core.compiled import Rules
 from consumer.core.evaluation import AliasKey, Evaluation
 from consumer.core.events import Decoded
+from consumer.core.followed import FollowedTracker
 from consumer.core.matching import StateKey
 from consumer.core.milestones import Event, Milestone
 from consumer.core.records import Batch, DeadLetter, Origin, Partition, Span
@@ -49,6 +50,7 @@ class StoreTransaction(Protocol):
     def document_states(self, keys: Iterable[StateKey]) -> dict[StateKey, DocumentState]: ...
     def first_halves(self, keys: Sequence[AliasKey]) -> dict[AliasKey, str]: ...
     def record(self, evaluation: Evaluation, dead_letters: Sequence[DeadLetter]) -> None: ...
+    def follow(self, trackers: Sequence[FollowedTracker]) -> Sequence[str]: ...
 
 
 class Store(Protocol):

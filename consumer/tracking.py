@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from consumer.core.compiled import Rules, compile_rules
+from consumer.core.followed import FOLLOWED_PLAN, FOLLOWED_TABLE
 from consumer.core.records import Origin, Partition, Span
 from consumer.core.trackers import DocumentType, Trackers, trackers_from_json
 from consumer.errors import ConfigError
@@ -22,12 +23,19 @@ class Tracking:
         trackers: those in force at the start.
         documents: what config.yaml says of document types.
         decoder_for: makes a decoder for rules.
+        follow: whether trackers that arrive in the stream are read.
     """
 
     def __init__(
-        self, trackers: Trackers, documents: Mapping[str, DocumentType], decoder_for: Callable[[Rules], Decoder]
+        self,
+        trackers: Trackers,
+        documents: Mapping[str, DocumentType],
+        decoder_for: Callable[[Rules], Decoder],
+        *,
+        follow: bool = False,
     ) -> None:
         self._documents = documents
+        self._beside = {FOLLOWED_TABLE: FOLLOWED_PLAN} if follow else {}
         self._make_decoder = decoder_for
         self._began: dict[tuple[str, int], str] = {}
         self._refused = ""
@@ -59,7 +67,7 @@ class Tracking:
         return True
 
     def _compiled(self, trackers: Trackers) -> tuple[Rules, Decoder]:
-        rules = compile_rules(trackers, self._documents)
+        rules = compile_rules(trackers, self._documents, self._beside)
         return rules, self._make_decoder(rules)
 
     def starts(self, revision: str, spans: Mapping[Partition, Span]) -> Sequence[Origin]:

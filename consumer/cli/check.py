@@ -44,5 +44,8 @@ def _schema() -> dict[str, Any]:
     # Their own place: `#/$defs/…` means this document's.
     schema["$defs"] |= tracker.pop("$defs")
     schema["$defs"]["tracker"] = {key: part for key, part in tracker.items() if not key.startswith("$")}
-    schema["properties"]["trackers"]["anyOf"][0]["items"] = {"$ref": "#/$defs/tracker"}
+    listed, mapped, _ = schema["properties"]["trackers"]["anyOf"]
+    listed["items"] = {"$ref": "#/$defs/tracker"}
+    mapped["properties"] = {"follow": {"type": "boolean", "default": False}, "rules": {**listed}}
+    mapped["additionalProperties"] = False
     return schema

@@ -49,8 +49,13 @@ class Rules(msgspec.Struct, frozen=True):
     by_field: Mapping[tuple[str, str], FieldRules]
 
 
-def compile_rules(trackers: Trackers, documents: Mapping[str, DocumentType]) -> Rules:
+def compile_rules(
+    trackers: Trackers, documents: Mapping[str, DocumentType], beside: Mapping[str, DocumentPlan] | None = None
+) -> Rules:
     """Rules by table and by field. Fields of disabled trackers are followed too: switching on finds true states.
+
+    Args:
+        beside: plans of tables that are read for other ends.
 
     Raises:
         ConfigError: trackers or documents contradict each other, or a condition cannot be compiled.
@@ -62,7 +67,7 @@ def compile_rules(trackers: Trackers, documents: Mapping[str, DocumentType]) -> 
         by_type.setdefault(tracker.document_type, {}).setdefault(tracker.track_field, []).append(tracker)
         if tracker.rule.when and tracker.rule.when not in conditions:
             conditions[tracker.rule.when] = Condition(tracker.rule.when, f"tracker {tracker.name!r}")
-    plans: dict[str, DocumentPlan] = {}
+    plans = dict(beside or {})
     for name, fields in sorted(by_type.items()):
         described = documents.get(name) or DocumentType(name)
         plan = _plan(described, fields, conditions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from difflib import get_close_matches
+from typing import NamedTuple
 
 import msgspec
 
@@ -30,6 +31,32 @@ DOCSTATUS = {"draft": "0", "submitted": "1", "cancelled": "2"}
 _MOST_LABELS = 50
 _FIELD = ("track_field", "filled", "docstatus")
 _KEYS = {"name", "description", "document_type", "track_field", "docstatus", "disabled", *Rule.__struct_encode_fields__}
+
+
+class TrackerSection(NamedTuple):
+    """`trackers:` of config.yaml: the list, None where nothing is said, and whether the stream's are followed."""
+
+    entries: list[object] | None
+    follow: bool
+
+
+def tracker_section(said: object, place: str) -> TrackerSection:
+    """A list of trackers, or a mapping with `follow` and `rules`.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if not isinstance(said, dict):
+        if said is not None and not isinstance(said, list):
+            raise ConfigError(f"{place}: a list of trackers is expected, each with document_type and track_field")
+        return TrackerSection(said, follow=False)
+    for key in said:
+        if key not in ("follow", "rules"):
+            raise ConfigError(f"{place}: unknown key {key!r}; it is a list of trackers, or has `follow` and `rules`")
+    rules = said.get("rules")
+    if rules is not None and not isinstance(rules, list):
+        raise ConfigError(f"{place}.rules: a list of trackers is expected, each with document_type and track_field")
+    return TrackerSection(rules, _flag(said, "follow", place, default=False))
 
 
 def tracker_from(fields: Mapping[str, object], place: str) -> Tracker:

@@ -10,7 +10,9 @@ import msgspec
 from consumer.core.values import ENCODINGS, Encoding
 from consumer.errors import ConfigError
 
-OWN_DOCUMENT_TYPES = frozenset({"Milestone", "Milestone Tracker"})
+FOLLOWED_TYPE: Final = "Milestone Tracker"
+
+OWN_DOCUMENT_TYPES = frozenset({"Milestone", FOLLOWED_TYPE})
 """Never evaluated, as in Frappe: a milestone must not make milestones."""
 
 OWN_TABLES = frozenset(

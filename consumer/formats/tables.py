@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from consumer.core.compiled import DocumentPlan
-from consumer.core.trackers import OWN_TABLES
+from consumer.core.trackers import FOLLOWED_TYPE, OWN_TABLES
 from consumer.formats.source_block import Source
 
 _Rows = TypeVar("_Rows")
@@ -26,7 +26,9 @@ class Tables(Generic[_Rows]):
 
     def __init__(self, plans: Mapping[str, DocumentPlan], make: Callable[[DocumentPlan], _Rows]) -> None:
         self._of: dict[str | None, _Rows] = {
-            table: make(plan) for table, plan in plans.items() if table not in OWN_TABLES
+            table: make(plan)
+            for table, plan in plans.items()
+            if table not in OWN_TABLES or plan.document_type == FOLLOWED_TYPE
         }
         self.of_table = self._of.get
         self._of_type = {plans[table].document_type: rows for table, rows in self._of.items() if table is not None}

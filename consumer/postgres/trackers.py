@@ -85,6 +85,7 @@ def apply_trackers(dsn: str, wanted: Sequence[Tracker], *, dry_run: bool = False
             connection.execute(_SQL["put_tracker"], _row(tracker))
         if plan.removed:
             connection.execute(_SQL["remove_trackers"], {"names": [t.name for t in plan.removed]})
+        connection.execute(_SQL["align_followed"])
         return plan
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from consumer.core.evaluation import Alias, AliasKey, Evaluation
+from consumer.core.followed import FollowedTracker
 from consumer.core.matching import StateKey
 from consumer.core.milestones import Milestone
 from consumer.core.records import DeadLetter, Origin, Partition, Span
@@ -106,6 +107,26 @@ class StoreTransaction:
             return {}
         rows: list[Any] = self._connection.execute(_SQL["known_aliases"], _alias_columns(keys)).fetchall()
         return {AliasKey(*row[:4]): row[4] for row in rows}
+
+    def follow(self, trackers: Sequence[FollowedTracker]) -> Sequence[str]:
+        """Takes trackers of the stream on; returns those that others of the same name keep out."""
+        if not trackers:
+            return ()
+        gone = [tracker.name for tracker in trackers if not tracker.document_type]
+        there = [tracker for tracker in trackers if tracker.document_type]
+        self._connection.execute(_SQL["forget_followed"], {"names": array(gone)})
+        self._connection.execute(
+            _SQL["follow_trackers"],
+            {
+                "names": array([tracker.name for tracker in there]),
+                "types": array([tracker.document_type for tracker in there]),
+                "fields": array([tracker.track_field for tracker in there]),
+                "disabled": array([tracker.disabled for tracker in there]),
+            },
+        )
+        names = array([tracker.name for tracker in trackers])
+        rows: list[Any] = self._connection.execute(_SQL["outranked_followed"], {"names": names}).fetchall()
+        return [row[0] for row in rows]
 
     def record(self, evaluation: Evaluation, dead_letters: Sequence[DeadLetter]) -> None:
         """Writes what a batch gave.

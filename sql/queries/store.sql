@@ -58,6 +58,33 @@ from tracker_revision
 order by number desc
 limit 1;
 
+-- name: follow_trackers
+-- Trackers of the stream; one of config.yaml, or made by hand, keeps its name. How the column is encoded is what other
+-- trackers of the same field say.
+insert into milestone_tracker (name, document_type, track_field, rule, disabled, managed_by)
+select said.name, said.document_type, said.track_field, coalesce(alike.rule, '{}'), said.disabled, 'frappe'
+from unnest(%(names)s::text[], %(types)s::text[], %(fields)s::text[], %(disabled)s::boolean[])
+    as said (name, document_type, track_field, disabled)
+left join lateral (
+    select jsonb_strip_nulls(jsonb_build_object(
+        'as', other.rule -> 'as', 'scale', other.rule -> 'scale', 'filled', other.rule -> 'filled')) as rule
+    from milestone_tracker other
+    where other.document_type = said.document_type and other.track_field = said.track_field and other.name <> said.name
+    order by other.name
+    limit 1) alike on true
+on conflict (name) do update set
+    document_type = excluded.document_type, track_field = excluded.track_field, rule = excluded.rule,
+    disabled = excluded.disabled, revision = gen_random_uuid(), modified_at = now()
+where milestone_tracker.managed_by = 'frappe'
+    and (milestone_tracker.document_type, milestone_tracker.track_field, milestone_tracker.disabled)
+        is distinct from (excluded.document_type, excluded.track_field, excluded.disabled);
+
+-- name: forget_followed
+delete from milestone_tracker where name = any(%(names)s::text[]) and managed_by = 'frappe';
+
+-- name: outranked_followed
+select name from milestone_tracker where name = any(%(names)s::text[]) and managed_by <> 'frappe' order by name;
+
 -- name: record_revision_starts
 insert into tracker_revision_start (revision, topic_id, partition, first_offset)
 select %(revision)s::uuid, topic_id, partition, first_offset

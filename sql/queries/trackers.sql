@@ -20,6 +20,18 @@ on conflict (name) do update set
     rule = excluded.rule, disabled = excluded.disabled, managed_by = excluded.managed_by,
     revision = gen_random_uuid(), modified_at = now();
 
+-- name: align_followed
+-- Trackers of the stream do not say how a column is encoded: they follow those of config.yaml.
+update milestone_tracker followed set rule = said.rule, revision = gen_random_uuid(), modified_at = now()
+from (
+    select distinct on (document_type, track_field) document_type, track_field, jsonb_strip_nulls(jsonb_build_object(
+        'as', rule -> 'as', 'scale', rule -> 'scale', 'filled', rule -> 'filled')) as rule
+    from milestone_tracker
+    where managed_by <> 'frappe'
+    order by document_type, track_field, name) said
+where followed.managed_by = 'frappe' and followed.rule <> said.rule
+    and (followed.document_type, followed.track_field) = (said.document_type, said.track_field);
+
 -- name: remove_trackers
 delete from milestone_tracker where name = any(%(names)s);
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
 
+import psycopg
 import pytest
 import yaml
 
@@ -23,9 +24,9 @@ _PARTITIONS = 6
 _NOBODY = Progress(lambda _: None, lambda _: None)
 
 
-def _captured() -> list[CapturedRecord]:
+def _captured(kind: str = "document-changes") -> list[CapturedRecord]:
     records = read_captured(_DATA / "frappe-events-stringmode.jsonl.gz")
-    return [record for record in records if record.topic == "document-changes"]
+    return [record for record in records if record.topic.endswith(kind)]
 
 
 def _some_repeated_later(records: Iterable[CapturedRecord]) -> Iterator[CapturedRecord]:
@@ -140,3 +141,30 @@ def test_a_backtest_with_the_rules_in_force_gives_the_table(frappe: Deployment, 
     assert sum(line.removed for line in report.trackers.values()) == 1_698 - sum(
         line.new for line in report.trackers.values()
     )
+
+
+def test_trackers_that_the_site_sends_are_followed(frappe: Deployment) -> None:
+    """Those of the site, and none of config.yaml: what columns cannot say of themselves is all that is missing."""
+    documents = {one["document_type"] for one in frappe.config["trackers"] if "as" not in one}
+    columns = [one for one in frappe.config["trackers"] if "as" in one]
+    frappe.config["trackers"] = {"follow": True, "rules": columns}
+    frappe.start()
+    _feed(frappe, _captured("tabMilestone_Tracker"))
+    frappe.wait(lambda: len(_followed(frappe)) > len(documents), "the site's trackers are taken on")
+    followed = _followed(frappe)
+    assert followed.pop("Oracle Case-priority") is True
+    assert not any(followed.values())
+    frappe.wait_until_published()
+
+    _feed(frappe, _captured())
+    frappe.wait_until_published()
+    site = [row for row in _found(frappe.rows()) if row[0] != "Oracle Silent"]
+    assert site == _expected()
+    assert frappe.dead_letters() == []
+
+
+def _followed(deployment: Deployment) -> dict[str, bool]:
+    with psycopg.connect(deployment.dsn) as connection:
+        statement = "select name, disabled from milestone_tracker where managed_by = 'frappe'"
+        rows: list[tuple[str, bool]] = connection.execute(statement).fetchall()
+    return dict(rows)

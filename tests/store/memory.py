@@ -11,12 +11,13 @@ from uuid import uuid4
 import msgspec
 
 from consumer.core.evaluation import BOTH_HALVES, Alias, AliasKey, Evaluation
+from consumer.core.followed import FollowedTracker
 from consumer.core.matching import StateKey
 from consumer.core.milestones import Milestone
 from consumer.core.positions import StoredPosition
 from consumer.core.records import DeadLetter, Origin, Partition, Span
 from consumer.core.states import DocumentState
-from consumer.core.trackers import Tracker
+from consumer.core.trackers import Rule, Tracker
 from consumer.errors import AlreadyRecorded, Superseded
 
 NOW_US = 1_795_377_900_000_000
@@ -147,3 +148,38 @@ class MemoryTransaction:
             draft.aliases[key] = alias if old is None else msgspec.structs.replace(old, settled=True)
         for letter in dead_letters:
             draft.letters.setdefault(letter.origin, letter)
+
+    def follow(self, trackers: Sequence[FollowedTracker]) -> Sequence[str]:
+        if not trackers:
+            return ()
+        there = {tracker.name: tracker for tracker in self._draft.trackers}
+        outranked = []
+        for said in trackers:
+            known = there.get(said.name)
+            if known is not None and known.managed_by != "frappe":
+                outranked.append(said.name)
+            elif said.document_type:
+                there[said.name] = self._followed(said, there)
+            else:
+                there.pop(said.name, None)
+        wanted = tuple(there[name] for name in sorted(there))
+        if wanted != self._draft.trackers:
+            self._draft.follow(*wanted)
+        return sorted(outranked)
+
+    def _followed(self, said: FollowedTracker, there: Mapping[str, Tracker]) -> Tracker:
+        field = (said.document_type, said.track_field)
+        alike = [
+            there[name].rule
+            for name in sorted(there)
+            if (there[name].document_type, there[name].track_field) == field and name != said.name
+        ]
+        rule = Rule(encoding=alike[0].encoding, scale=alike[0].scale, filled=alike[0].filled) if alike else Rule()
+        return Tracker(
+            name=said.name,
+            document_type=said.document_type,
+            track_field=said.track_field,
+            rule=rule,
+            disabled=said.disabled,
+            managed_by="frappe",
+        )

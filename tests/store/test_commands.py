@@ -52,10 +52,12 @@ def test_a_database_is_migrated_step_by_step(run: Run) -> None:
     assert run("migrate", "--dry-run").splitlines() == [
         "would apply 0001_milestones.sql", "would apply 0002_views.sql", "would apply 0003_redrive.sql",
         "would apply 0004_rules.sql",
+        "would apply 0005_followed.sql",
     ]  # fmt: skip
     assert run("migrate").splitlines() == [
         "applied 0001_milestones.sql", "applied 0002_views.sql", "applied 0003_redrive.sql",
         "applied 0004_rules.sql",
+        "applied 0005_followed.sql",
     ]  # fmt: skip
     assert run("migrate") == "the database is up to date\n"
     assert run("status") == "nothing of document-changes was stored yet\n"

@@ -9,12 +9,13 @@ import msgspec
 import pytest
 
 from consumer.core.evaluation import BOTH_HALVES, Alias, AliasKey, Evaluation
+from consumer.core.followed import FollowedTracker
 from consumer.core.matching import StateKey
 from consumer.core.milestones import Milestone, milestone_id
 from consumer.core.positions import StoredPosition
 from consumer.core.records import DeadLetter, LastRecord, Origin, Partition, Span
 from consumer.core.states import DocumentState
-from consumer.core.trackers import trackers_from_json
+from consumer.core.trackers import Tracker, trackers_from_json
 from consumer.errors import AlreadyRecorded, Superseded
 from tests.store.worlds import InMemory, InPostgres, WholeStore, World
 from tests.unit.samples import AT_MS, TOPIC, TOPIC_ID, Change, event_of, key_of, milestone, tracker
@@ -305,3 +306,47 @@ def test_where_a_revision_began_is_kept_from_the_first_time(world: World, store:
     assert world.revision_starts() == {
         (revision, TOPIC_ID, 0, 3), (revision, TOPIC_ID, 3, 1), (revision, TOPIC_ID, 9, 1),
     }  # fmt: skip
+
+
+def in_force(store: WholeStore) -> dict[str, Tracker]:
+    with store.transaction({}) as tx:
+        found = tx.trackers("")
+    assert found is not None
+    return {one.name: one for one in trackers_from_json(*found).trackers}
+
+
+def followed(store: WholeStore, *trackers: FollowedTracker) -> Sequence[str]:
+    with store.transaction({}) as tx:
+        return tx.follow(trackers)
+
+
+def test_a_tracker_of_the_stream_comes_changes_and_goes(store: WholeStore) -> None:
+    row = FollowedTracker("Task-status", "Task", "status")
+    assert not followed(store, row, FollowedTracker("Other", "Task", "priority", disabled=True))
+    assert {name: (one.disabled, one.managed_by) for name, one in in_force(store).items()} == {
+        "Task-status": (False, "frappe"),
+        "Other": (True, "frappe"),
+    }
+    followed(store, FollowedTracker("Task-status", "Task", "state", disabled=True), FollowedTracker("Other"))
+    [left] = in_force(store).values()
+    assert (left.name, left.track_field, left.disabled) == ("Task-status", "state", True)
+
+
+def test_the_same_row_again_makes_no_revision(store: WholeStore) -> None:
+    row = FollowedTracker("Task-status", "Task", "status")
+    followed(store, row)
+    with store.transaction({}) as tx:
+        before = tx.trackers("")
+    followed(store, row, FollowedTracker("Nobody"))
+    with store.transaction({}) as tx:
+        assert tx.trackers("") == before
+
+
+def test_other_trackers_keep_their_names_and_tell_how_a_column_is_encoded(world: World, store: WholeStore) -> None:
+    world.follow(tracker(name="ours", track_field="grand_total", **{"as": "decimal", "values": ["5"]}))
+    rows = FollowedTracker("ours", "Sales Order", "status"), FollowedTracker("theirs", "Sales Order", "grand_total")
+    assert followed(store, *rows) == ["ours"]
+    assert followed(store, FollowedTracker("ours")) == ["ours"]
+    found = in_force(store)
+    assert (found["ours"].track_field, found["ours"].managed_by) == ("grand_total", "config")
+    assert (found["theirs"].rule.encoding, found["theirs"].rule.values) == ("decimal", ())

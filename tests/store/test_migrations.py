@@ -33,7 +33,7 @@ def open_store(dsn: str) -> None:
 
 def test_versions_follow_each_other_from_1() -> None:
     assert list(range(1, len(ALL) + 1)) == ALL
-    assert {m.name for m in migrations()} == {"milestones", "views", "redrive", "rules"}
+    assert {m.name for m in migrations()} == {"milestones", "views", "redrive", "rules", "followed"}
 
 
 def test_what_is_missing_is_applied_and_nothing_twice(database: str) -> None:
@@ -74,7 +74,8 @@ def test_a_migration_that_fails_leaves_nothing(database: str) -> None:
 
 def test_a_database_that_is_behind_is_refused_with_what_to_run(database: str) -> None:
     with pytest.raises(
-        Fatal, match="0001_milestones, 0002_views, 0003_redrive, 0004_rules missing; run `milestones migrate`"
+        Fatal,
+        match="0001_milestones, 0002_views, 0003_redrive, 0004_rules, 0005_followed missing; run `milestones migrate`",
     ):
         open_store(database)
     migrate(database)

@@ -8,9 +8,11 @@ from itertools import pairwise
 import psycopg
 import pytest
 
+from consumer.core.followed import FollowedTracker
 from consumer.core.trackers import Tracker
 from consumer.errors import ConfigError, Fatal
 from consumer.postgres.connection import connect
+from consumer.postgres.store import Store
 from consumer.postgres.trackers import (
     all_trackers,
     apply_trackers,
@@ -217,3 +219,11 @@ def test_without_any_revision_it_says_how_to_make_one(migrated: str) -> None:
 def test_without_tables_it_says_what_to_run(database: str) -> None:
     with pytest.raises(Fatal, match="run `milestones migrate`"):
         current_trackers(database)
+
+
+def test_applying_other_trackers_keeps_those_of_the_stream_and_their_encoding_right(migrated: str) -> None:
+    with closing(Store(migrated, "milestones", session_timeout_s=30.0)) as store, store.transaction({}) as tx:
+        tx.follow([FollowedTracker("theirs", "Sales Order", "grand_total")])
+    apply_trackers(migrated, [tracker(name="ours", track_field="grand_total", **{"as": "decimal"})])
+    encodings = {one.name: one.rule.encoding for one in current_trackers(migrated).trackers}
+    assert encodings == {"ours": "decimal", "theirs": "decimal"}
