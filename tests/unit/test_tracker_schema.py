@@ -13,7 +13,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from consumer.core.tracker_text import DOCSTATUS, tracker_from
+from consumer.core.tracker_text import DOCSTATUS, tracker_from, tracker_section
 from consumer.core.trackers import OCCURRENCES, SNAPSHOT_MODES, Rule, Tracker
 from consumer.core.values import ENCODINGS
 from consumer.errors import ConfigError
@@ -26,10 +26,12 @@ PLAIN = {"document_type": "Task", "track_field": "status"}
 
 def trackers_of_the_page() -> list[dict[str, Any]]:
     page = (REPOSITORY / "docs" / "trackers.md").read_text(encoding="utf-8")
-    found: list[dict[str, Any]] = []
+    found: list[Any] = []
     for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL):
         content = yaml.safe_load(block)
-        found += content if isinstance(content, list) else content.get("trackers", [])
+        found += (
+            content if isinstance(content, list) else tracker_section(content.get("trackers"), "page").entries or []
+        )
     # A date without quotes is a text for the program, and for JSON.
     return json.loads(json.dumps(found, default=str))  # type: ignore[no-any-return]
 
