@@ -18,8 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.avro import AvroTemplates
-from bench.generate import TRACK_FIELD, TRACKED, expected_offsets, produce
+from bench.generate import expected_offsets, produce
 from bench.latency import Latency, measure
+from bench.rules import SETS, Trackers, measured
 from consumer.config import trackers_from_list
 from consumer.postgres.migrate import migrate
 from consumer.postgres.trackers import apply_trackers
@@ -41,7 +42,8 @@ def main() -> None:
         rounds = [bench.round(number) for number in range(options.rounds)]
         latency = None if options.no_latency else bench.latency(options.latency_seconds)
         avro = bench.avro(options.avro_records) if options.avro_records else None
-    _show(rounds, latency, avro, options)
+        rules = measured(options.rounds, bench.rules) if options.rules else None
+    _show(rounds, latency, avro, rules, options)
 
 
 def _options() -> argparse.Namespace:
@@ -51,6 +53,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--latency-seconds", type=float, default=10.0)
     parser.add_argument("--no-latency", action="store_true")
     parser.add_argument("--avro-records", type=int, default=100_000, help="0 leaves Avro out")
+    parser.add_argument("--rules", action="store_true", help="also what many trackers and conditions cost")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     return parser.parse_args()
 
@@ -72,9 +75,9 @@ class _Bench:
         config = self._config(dsn, self._topic, f"bench-reached-{number}")
         job = _run("bench.job", str(config))
         self._check_rows(dsn)
-        audit = _run("bench.audit", str(config))
+        audit, backtest = _run("bench.audit", str(config)), _run("bench.backtest", str(config))
         self._postgres.drop_database(dsn)
-        return {"raw": raw, "job": job, "audit": audit, "ratio": job["rate"] / raw["rate"]}
+        return {"raw": raw, "job": job, "audit": audit, "backtest": backtest, "ratio": job["rate"] / raw["rate"]}
 
     def avro(self, records: int) -> dict[str, Any]:
         """The job on the same stream in Avro, beside the client's limit on it."""
@@ -87,16 +90,27 @@ class _Bench:
             self._check_rows(dsn)
         return {"raw": raw, "job": job}
 
+    def rules(self, name: str, number: int) -> dict[str, Any]:
+        """The job with a set of trackers."""
+        trackers, types = SETS[name]
+        self._expected = expected_offsets(self._records, _PARTITIONS, types=types)
+        dsn = self._postgres.create_database()
+        job = _run("bench.job", str(self._config(dsn, self._topic, f"bench-{name}-{number}", trackers=trackers)))
+        self._check_rows(dsn)
+        self._postgres.drop_database(dsn)
+        return job
+
     def latency(self, seconds: float) -> Latency:
         """At 1,000 records a second, each a milestone."""
         topics = ("bench-latency", "bench-latency-reached")
         config = self._config(self._postgres.create_database(), *topics)
         return measure(self._servers, config, topics, 1_000, seconds)
 
-    def _config(self, dsn: str, input_topic: str, output_topic: str, registry: str = "") -> Path:
-        trackers = [{"document_type": name, "track_field": TRACK_FIELD} for name in TRACKED]
+    def _config(
+        self, dsn: str, input_topic: str, output_topic: str, registry: str = "", trackers: Trackers = SETS["plain"][0]
+    ) -> Path:
         migrate(dsn)
-        apply_trackers(dsn, trackers_from_list(trackers, "bench"))
+        apply_trackers(dsn, trackers_from_list([*trackers], "bench"))
         path = self._folder / f"{output_topic}.yaml"
         content = {
             "kafka": {"bootstrap.servers": self._servers, "group.id": output_topic},
@@ -123,7 +137,11 @@ def _run(module: str, *arguments: str) -> dict[str, Any]:
 
 
 def _show(
-    rounds: list[dict[str, Any]], latency: Latency | None, avro: dict[str, Any] | None, options: argparse.Namespace
+    rounds: list[dict[str, Any]],
+    latency: Latency | None,
+    avro: dict[str, Any] | None,
+    rules: dict[str, Any] | None,
+    options: argparse.Namespace,
 ) -> None:
     facts = {
         "records": options.records,
@@ -136,6 +154,9 @@ def _show(
         "job_stage_s": rounds[-1]["job"]["stages"],
         "audit_records_per_s": round(statistics.median(r["audit"]["rate"] for r in rounds)),
         "audit_ratio": round(statistics.median(r["audit"]["rate"] / r["job"]["rate"] for r in rounds), 3),
+        "backtest_records_per_s": round(statistics.median(r["backtest"]["rate"] for r in rounds)),
+        "backtest_ratio": round(statistics.median(r["backtest"]["rate"] / r["job"]["rate"] for r in rounds), 3),
+        "backtest_peak_mb": round(max(r["backtest"]["peak_mb"] for r in rounds)),
         "audit_peak_mb": round(max(r["audit"]["peak_mb"] for r in rounds)),
         "latency_p50_ms": None if latency is None else latency.p50_ms,
         "latency_p99_ms": None if latency is None else latency.p99_ms,
@@ -143,6 +164,7 @@ def _show(
         "avro_raw_records_per_s": None if avro is None else round(avro["raw"]["rate"]),
         "avro_job_records_per_s": None if avro is None else round(avro["job"]["rate"]),
         "avro_stage_s": None if avro is None else avro["job"]["stages"],
+        **(rules or {}),
     }
     if options.json:
         print(json.dumps(facts))

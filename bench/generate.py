@@ -86,13 +86,17 @@ def changes(records: int, partitions: int, share: float = MILESTONE_SHARE, seed:
 
 
 def expected_offsets(
-    records: int, partitions: int, share: float = MILESTONE_SHARE, seed: int = _SEED
+    records: int, partitions: int, share: float = MILESTONE_SHARE, seed: int = _SEED, types: int = len(TRACKED)
 ) -> dict[int, list[int]]:
-    """The offsets of the records that are milestones, by partition, for a topic that `produce` made."""
+    """The offsets of the records that are milestones, by partition, for a topic that `produce` made.
+
+    Args:
+        types: how many of the tracked document types are tracked.
+    """
     next_offsets = [0] * partitions
     offsets: dict[int, list[int]] = {partition: [] for partition in range(partitions)}
     for change in changes(records, partitions, share, seed):
-        if change.is_milestone:
+        if change.is_milestone and change.type_at < types:
             offsets[change.partition].append(next_offsets[change.partition])
         next_offsets[change.partition] += 1
     return offsets

@@ -1,0 +1,46 @@
+"""The backtest's rate: a new rule beside those in force, so that what it changes is evaluated twice."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+from bench.generate import TRACK_FIELD, TRACKED
+from bench.memory import peak_mb
+from consumer.app_audit import READERS, Progress
+from consumer.app_backtest import Request, run_backtest
+from consumer.config import load
+from consumer.tuning import tune
+
+
+def main() -> None:
+    """Arguments: config file."""
+    config = Path(sys.argv[1])
+    settings = load(config)
+    plain: list[dict[str, object]] = [{"document_type": name, "track_field": TRACK_FIELD} for name in TRACKED]
+    new = config.with_suffix(".new.yaml")
+    new.write_text(yaml.safe_dump([{**plain[0], "values": ["Completed"]}, *plain[1:]]), encoding="utf-8")
+    tune()
+    began_s = time.perf_counter()
+    report = run_backtest(settings, Request(trackers=new), Progress(lambda _: None, lambda _: None))
+    seconds = time.perf_counter() - began_s
+    changed = {name for name, line in report.trackers.items() if line.removed}
+    if changed != {f"{TRACKED[0]}-{TRACK_FIELD}"}:
+        sys.exit(f"the backtest found differences for {sorted(changed)}")
+    own, reader = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = {
+        "rate": report.records / seconds,
+        "records": report.records,
+        "cpu_s": own.ru_utime + own.ru_stime + reader.ru_utime + reader.ru_stime,
+        "peak_mb": peak_mb() + READERS * reader.ru_maxrss / 1024,
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
