@@ -129,8 +129,8 @@ class Explaining:
             revision=rules.revision,
             evaluated=offset < span.stored,
             verdicts=verdicts,
-            at=None if event is None else event.reached_at,
-            actor=None if event is None else event.actor,
+            at=told.at,
+            actor=told.actor,
             changes={} if event is None or event.kind is Kind.DELETE else _changes(candidates),
             poison=told.poison,
         )

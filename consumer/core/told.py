@@ -13,13 +13,16 @@ class Told(msgspec.Struct, frozen=True):
     """A record, read.
 
     `kind` is that of the event, or what the record is instead: `tombstone`, `untracked`, `dead letter`, …
-    `unchanged`: for each tracked field that the record tells no change of, why. `poison`: why it cannot be read.
+    `at`: when it happened, µs since the epoch. `unchanged`: for each tracked field that the record tells no change
+    of, why. `poison`: why it cannot be read.
     """
 
     kind: str
     document_type: str = ""
     reference_name: str = ""
     event: ChangeEvent | None = None
+    at: int | None = None
+    actor: str | None = None
     unchanged: Mapping[str, str] = {}
     poison: str = ""
 

@@ -90,7 +90,7 @@ class RowChange(msgspec.Struct, gc=False):
         identity = self._identity(kind, record, origin, reading)
         rows = self._rows(kind) if plan.seen and kind in WITH_VALUES else None
         event = ChangeEvent(
-            kind, plan.document_type, name, fields, reached_at, identity_ms, self._actor(), identity, origin, other,
+            kind, plan.document_type, name, fields, reached_at, identity_ms, self.actor(), identity, origin, other,
             rows=rows,
         )  # fmt: skip
         return as_redriven(event, record)
@@ -200,7 +200,8 @@ class RowChange(msgspec.Struct, gc=False):
     def _text(self, cell: Cell, column: str) -> str | None:
         return self.reader.text(cell, column, self.encodings.get(column) or TEXT)
 
-    def _actor(self) -> str | None:
+    def actor(self) -> str | None:
+        """Who made it, if the row says."""
         column = self.reader.plan.actor
         cell = self.reader.cell(self.after, column)
         return None if cell is UNSET or self.reader.is_placeholder(cell) else self.reader.text(cell, column, TEXT)

@@ -9,6 +9,7 @@ from consumer.core.events import ChangeEvent
 from consumer.core.records import Batch, Record
 from consumer.core.told import NO_COLUMN, PLACEHOLDER, SAME, SAME_NORMALISED, Told
 from consumer.formats.row_change import KINDS, Reading, RowChange
+from consumer.formats.source_block import times_of
 
 
 def told_by(change: RowChange, record: Record, batch: Batch, reading: Reading) -> Told:
@@ -25,7 +26,8 @@ def told_by(change: RowChange, record: Record, batch: Batch, reading: Reading) -
     else:
         name, kind, there, event_or_none = change.name(record, reading.keys), KINDS[change.op].value, set(), None
     unchanged = {field.name: _why(change, field) for field in plan.fields if field.name not in there}
-    return Told(kind, plan.document_type, name, event_or_none, unchanged)
+    at, _ = times_of(change.source, change.ts_ms, record)
+    return Told(kind, plan.document_type, name, event_or_none, at, change.actor(), unchanged)
 
 
 def _why(change: RowChange, field: TrackedField) -> str:
