@@ -15,7 +15,7 @@ from bench.generate import DOCUMENT_TYPES, TRACK_FIELD, TRACKED
 Trackers = Sequence[Mapping[str, object]]
 
 _TYPES: Final = 50
-_CONSTANT: Final = ("company", "currency", "territory", "docstatus")
+_CONSTANT: Final = ("company", "currency", "territory", "owner")
 _CONDITION: Final = "after.docstatus == 1 && before.status != after.status"
 
 

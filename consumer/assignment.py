@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from typing import NoReturn, Protocol
 
 import structlog
@@ -17,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 _HEARD_OF_WITHIN_S = 5.0
 """What was just made is in every broker's metadata by then."""
+_SOON_S = 0.5
+"""A transaction that is about to be committed takes no longer, unless the broker is slow."""
 
 
 class Source(Protocol):
@@ -24,7 +27,7 @@ class Source(Protocol):
 
     @property
     def waiting(self) -> set[Partition]: ...
-    def committed(self, partitions: Sequence[Partition]) -> dict[Partition, int | None]: ...
+    def committed(self, partitions: Sequence[Partition], timeout_s: float = ...) -> dict[Partition, int | None]: ...
     def start(self, start: Start) -> None: ...
 
 
@@ -40,7 +43,7 @@ class Positions(Protocol):
     """What is asked of PostgreSQL."""
 
     def positions(self, partitions: Sequence[Partition]) -> dict[Partition, StoredPosition]: ...
-    def last_slots(self, partitions: Sequence[Partition]) -> set[int]: ...
+    def last_slots(self, partitions: Sequence[Partition], *, ended: bool = False) -> set[int]: ...
     def create_positions(self, spans: Sequence[Span]) -> None: ...
 
 
@@ -204,7 +207,13 @@ class Assignment:
         ]
 
     def _committed(self, keys: Sequence[Partition]) -> dict[Partition, int | None]:
-        """The group's offsets. If an open transaction keeps them back, its owner is frozen or gone, and is fenced."""
+        """The group's offsets. If an open transaction keeps them back, its owner is gone or frozen, and is fenced.
+
+        Whom PostgreSQL knows to have ended cannot mind, and is not waited for as long as one that may be well.
+        """
+        with suppress(PublishDown):
+            return self._source.committed(keys, _SOON_S)
+        self._fence(self._store.last_slots(keys, ended=True))
         try:
             return self._source.committed(keys)
         except PublishDown:

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from consumer.core.records import Partition
 from consumer.errors import PublishDown
 
-_CALL_TIMEOUT_S = 2.0
+CALL_TIMEOUT_S = 2.0
 """Longer than any healthy transaction takes: who answers later waits for one that its owner does not end."""
 _COMMIT_TIMEOUT_S = 8.0
 
@@ -26,7 +26,9 @@ class GroupOffsets:
         self._sent_s: deque[float] = deque()
         self._refusal = ""
 
-    def committed(self, partitions: Iterable[Partition]) -> dict[Partition, int | None]:
+    def committed(
+        self, partitions: Iterable[Partition], timeout_s: float = CALL_TIMEOUT_S
+    ) -> dict[Partition, int | None]:
         """The group's committed offsets; None where Kafka has none. Waits for open transactions to end.
 
         Raises:
@@ -34,7 +36,7 @@ class GroupOffsets:
         """
         asked = [TopicPartition(key.topic, key.partition) for key in partitions]
         try:
-            answers = self._consumer.committed(asked, timeout=_CALL_TIMEOUT_S)
+            answers = self._consumer.committed(asked, timeout=timeout_s)
         except KafkaException as error:
             raise PublishDown(f"Kafka did not tell the committed offsets: {error}") from error
         for answer in answers:

@@ -16,7 +16,7 @@ from consumer.core.records import Batch, Partition, Record, Span, offset_of, par
 from consumer.errors import Fatal, PublishDown
 from consumer.kafka.consumer_errors import OF_AN_OFFSET, STOP, Troubles, broken
 from consumer.kafka.holding import Holding, keys_of
-from consumer.kafka.offsets import GroupOffsets
+from consumer.kafka.offsets import CALL_TIMEOUT_S, GroupOffsets
 from consumer.kafka.reading import Reading
 from consumer.kafka.settings import input_settings, made
 from consumer.kafka.subscription import leave, place_at, subscribe
@@ -112,13 +112,15 @@ class Source:
             self.waiting.discard(key)
         self._revoked = True
 
-    def committed(self, partitions: Iterable[Partition]) -> dict[Partition, int | None]:
+    def committed(
+        self, partitions: Iterable[Partition], timeout_s: float = CALL_TIMEOUT_S
+    ) -> dict[Partition, int | None]:
         """The group's committed offsets; None where Kafka has none. Waits for open transactions to end.
 
         Raises:
             PublishDown: no answer in time.
         """
-        return self._offsets.committed(partitions)
+        return self._offsets.committed(partitions, timeout_s)
 
     def start(self, start: Start) -> None:
         """Lets a waiting partition go on from where its watermarks say."""

@@ -88,10 +88,13 @@ class Store:
             rows: list[Any] = connection.execute(_SQL["read_positions"], _partitions(partitions)).fetchall()
         return {Partition(*row[:2]): _position(row[2:]) for row in rows}
 
-    def last_slots(self, partitions: Sequence[Partition]) -> set[int]:
-        """The slots of the workers that stored these partitions last."""
+    def last_slots(self, partitions: Sequence[Partition], *, ended: bool = False) -> set[int]:
+        """The slots of the workers that stored these partitions last; only those that nobody holds now, if `ended`."""
+        statement = _SQL["last_slots_ended" if ended else "last_slots"]
         with self._statement() as connection:
-            rows: list[Any] = connection.execute(_SQL["last_slots"], _partitions(partitions)).fetchall()
+            rows: list[Any] = connection.execute(
+                statement, {**_partitions(partitions), "group": self._group}
+            ).fetchall()
         return {row[0] for row in rows}
 
     def create_positions(self, spans: Sequence[Span]) -> None:

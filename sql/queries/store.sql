@@ -13,6 +13,17 @@ from stream_position
 join unnest(%(topics)s::text[], %(partitions)s::integer[]) as assigned (topic, partition) using (topic, partition)
 where slot is not null;
 
+-- name: last_slots_ended
+-- Of them, those whose sessions have ended: nobody holds their lock.
+select distinct slot
+from stream_position
+join unnest(%(topics)s::text[], %(partitions)s::integer[]) as assigned (topic, partition) using (topic, partition)
+where slot is not null and not exists (
+    select from pg_locks
+    where locktype = 'advisory' and objsubid = 2
+        and database = (select oid from pg_database where datname = current_database())
+        and classid::bigint = hashtext(%(group)s)::bigint & 4294967295 and objid::bigint = slot);
+
 -- name: create_positions
 -- A partition seen for the first time. Somebody else may have been here first: then theirs counts.
 insert into stream_position (topic, partition, topic_id, consumer_group, next_offset, published_offset)

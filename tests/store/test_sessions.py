@@ -76,6 +76,23 @@ def test_a_worker_whose_session_ended_takes_its_own_slot_again(migrated: str, op
     assert open_store().slot == 0
 
 
+def test_whose_session_has_ended_can_be_told_from_who_still_holds_a_slot(migrated: str, open_store: OpenStore) -> None:
+    one, two = Partition(TOPIC, 0), Partition(TOPIC, 1)
+    stores = [open_store("-a group-"), open_store("-a group-")]
+    stores[0].create_positions([Span(TOPIC, TOPIC_ID, number, 0, 0, 0) for number in (0, 1)])
+    for store, key in zip(stores, (one, two), strict=True):
+        with store.transaction({key: Span(TOPIC, TOPIC_ID, key.partition, 0, 0, 5)}):
+            pass
+    asking, other = open_store("-a group-"), open_store("another")
+    assert asking.last_slots([one, two]) == {0, 1}
+    assert asking.last_slots([one, two], ended=True) == set()
+    assert other.slot == 0
+    stores[0].close()
+    wait_until(lambda: sessions(migrated) == 3, timeout_s=10.0, what="the session is gone")
+    assert asking.last_slots([one, two], ended=True) == {0}
+    assert asking.last_slots([two], ended=True) == set()
+
+
 def span(next_offset: int) -> dict[Partition, Span]:
     return {ZERO: Span(TOPIC, TOPIC_ID, 0, 0, 0, next_offset)}
 

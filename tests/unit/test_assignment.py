@@ -1,6 +1,6 @@
 """Which partitions begin, where, and which have to wait: several topics, each with an id and partitions of its own."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence, Set
 
 import pytest
 from structlog.testing import capture_logs
@@ -26,6 +26,7 @@ class Kafka:
         self.ids = {topic: f"id-{topic}" for topic in ends}
         self.offsets: dict[Partition, int] = {}
         self.held_back = False
+        self.patience_s: list[float] = []
         self.waiting: set[Partition] = set()
         self.started: dict[Partition, Start] = {}
         self.asked: list[list[str]] = []
@@ -36,7 +37,8 @@ class Kafka:
     def delete(self, topic: str) -> None:
         del self.logs[topic], self.ids[topic]
 
-    def committed(self, partitions: Sequence[Partition]) -> dict[Partition, int | None]:
+    def committed(self, partitions: Sequence[Partition], timeout_s: float = 2.0) -> dict[Partition, int | None]:
+        self.patience_s.append(timeout_s)
         if self.held_back:
             raise PublishDown("an open transaction")
         return {key: self.offsets.get(key) for key in partitions}
@@ -60,8 +62,10 @@ class Kafka:
 class Positions(MemoryStore):
     """The store, and who stored last."""
 
-    def last_slots(self, partitions: Sequence[Partition]) -> set[int]:
-        return {key.partition for key in partitions}
+    ended: Set[int] = frozenset()
+
+    def last_slots(self, partitions: Sequence[Partition], *, ended: bool = False) -> set[int]:
+        return {key.partition for key in partitions if key.partition in self.ended or not ended}
 
 
 class Deployment:
@@ -76,7 +80,7 @@ class Deployment:
 
     def _fence(self, slots: set[int]) -> None:
         self.fenced.append(slots)
-        self.kafka.held_back = False
+        self.kafka.held_back = self.kafka.held_back and not slots
 
     def stored(self) -> dict[Partition, int]:
         keys = [Partition(topic, number) for topic in "abc" for number in range(4)]
@@ -242,7 +246,18 @@ def test_who_holds_the_offsets_back_is_fenced_by_the_partitions_of_all_topics() 
     deployment.kafka.assign("a", 0)
     deployment.kafka.assign("b", 2)
     deployment.assignment.start_waiting()
-    assert deployment.fenced == [{0, 1, 2}]
+    assert deployment.fenced == [set(), {0, 1, 2}]
+    assert deployment.kafka.patience_s[:2] == [0.5, 2.0]
+    assert deployment.kafka.waiting == set()
+
+
+def test_who_has_ended_is_fenced_first_and_nobody_else_if_that_was_it() -> None:
+    deployment = Deployment(Kafka(b=[7, 7, 7]), Inputs(("b",)))
+    deployment.kafka.held_back = True
+    deployment.store.ended = {1}
+    deployment.kafka.assign("b", 0, 1, 2)
+    deployment.assignment.start_waiting()
+    assert deployment.fenced == [{1}]
     assert deployment.kafka.waiting == set()
 
 
