@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from bench.generate import TRACK_FIELD, TRACKED
-from bench.memory import peak_mb
+from bench.memory import read_by_several
 from consumer.app_audit import READERS, Progress
 from consumer.app_backtest import Request, run_backtest
 from consumer.config import load
@@ -32,14 +31,7 @@ def main() -> None:
     changed = {name for name, line in report.trackers.items() if line.removed}
     if changed != {f"{TRACKED[0]}-{TRACK_FIELD}"}:
         sys.exit(f"the backtest found differences for {sorted(changed)}")
-    own, reader = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    result = {
-        "rate": report.records / seconds,
-        "records": report.records,
-        "cpu_s": own.ru_utime + own.ru_stime + reader.ru_utime + reader.ru_stime,
-        "peak_mb": peak_mb() + READERS * reader.ru_maxrss / 1024,
-    }
-    print(json.dumps(result))
+    print(json.dumps(read_by_several(report.records, seconds, READERS)))
 
 
 if __name__ == "__main__":
