@@ -17,6 +17,7 @@ from consumer.core.dead_letters import Payload
 from consumer.core.events import Decoded
 from consumer.core.inputs import Inputs
 from consumer.core.letters import NotedLetter, Selection, is_of_document
+from consumer.core.positions import LogEnds
 from consumer.core.records import Batch, Partition
 from consumer.core.trackers import Trackers
 from consumer.errors import Fatal
@@ -85,10 +86,18 @@ def until_end_targets(settings: Settings, topics: Topics) -> dict[Partition, int
     Raises:
         Fatal: an input topic does not exist, or none matches the pattern.
     """
+    return {key: end.high for key, end in input_ends(settings, topics).items() if end.high > end.low}
+
+
+def input_ends(settings: Settings, topics: Topics) -> dict[Partition, LogEnds]:
+    """What the log has of each input partition.
+
+    Raises:
+        Fatal: an input topic does not exist, or none matches the pattern.
+    """
     counts = topics.partitions()
     names = input_topics(settings.inputs, counts)
-    ends = topics.ends([Partition(name, number) for name in names for number in range(counts[name])])
-    return {key: end.high for key, end in ends.items() if end.high > end.low}
+    return topics.ends([Partition(name, number) for name in names for number in range(counts[name])])
 
 
 def input_topics(inputs: Inputs, present: Collection[str]) -> list[str]:

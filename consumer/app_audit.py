@@ -129,12 +129,13 @@ class _Share(NamedTuple):
 
 def _shares(scope: Scope) -> list[_Share]:
     """For each of the processes, about as many records."""
-    inputs = _parted(scope.spans, lambda span: span.end - span.first)
-    outputs = _parted(scope.output, lambda ends: ends.high - ends.low)
+    inputs = parted(scope.spans, lambda span: span.end - span.first)
+    outputs = parted(scope.output, lambda ends: ends.high - ends.low)
     return [_Share(*share) for share in zip(inputs, outputs, strict=True)]
 
 
-def _parted(whole: Mapping[Partition, _Part], size: Callable[[_Part], int]) -> list[dict[Partition, _Part]]:
+def parted(whole: Mapping[Partition, _Part], size: Callable[[_Part], int]) -> list[dict[Partition, _Part]]:
+    """Partitions for each of the processes, with about as many records."""
     parted: list[dict[Partition, _Part]] = [{} for _ in range(READERS)]
     for key, part in sorted(whole.items(), key=lambda item: -size(item[1])):
         min(parted, key=lambda share: sum(map(size, share.values())))[key] = part

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from consumer.ahead import ahead
-from consumer.app import decoders, input_topics, topics_of, trackers_in_force
-from consumer.app_audit import READERS, WORTH_A_PROCESS, Progress, registry_of
+from consumer.app import decoders, input_ends, topics_of, trackers_in_force
+from consumer.app_audit import WORTH_A_PROCESS, Progress, parted, registry_of
 from consumer.backtesting import Read, SidesReader, backtest
 from consumer.captured import read_captured
 from consumer.config import Settings, read_trackers
@@ -67,12 +67,10 @@ def run_backtest(
     if request.input is not None:
         return _over_file(settings, request, (now, new), progress)
     topics = topics_of(settings)
-    counts = topics.partitions()
-    names = input_topics(settings.inputs, counts)
-    keys = [Partition(name, number) for name in names for number in range(counts[name])]
-    ends, ids = topics.ends(keys), {name: topics.topic_id(name) for name in names}
-    since = {} if request.since_ms is None else topics.offsets_at(keys, request.since_ms)
-    until = {} if request.until_ms is None else topics.offsets_at(keys, request.until_ms)
+    ends = input_ends(settings, topics)
+    ids = {topic: topics.topic_id(topic) for topic in {key.topic for key in ends}}
+    since = {} if request.since_ms is None else topics.offsets_at(ends, request.since_ms)
+    until = {} if request.until_ms is None else topics.offsets_at(ends, request.until_ms)
     with audited_tables(settings.dsn) as tables:
         spans = {}
         for key, end in ends.items():
@@ -85,7 +83,7 @@ def run_backtest(
         progress.begin(records)
         shared = (settings, now, new, request.against_table, tables.snapshot())
         if records >= apart_from:
-            reads = ahead(read_sides, [(*shared, share) for share in _shares(spans)])
+            reads = ahead(read_sides, [(*shared, share) for share in parted(spans, lambda span: span.end - span.first)])
         else:
             reads = read_sides(*shared, spans)
         with closing(reads):
@@ -139,9 +137,8 @@ def read_sides(
 def _over_file(
     settings: Settings, request: Request, trackers: tuple[Trackers, Trackers], progress: Progress
 ) -> Backtest:
-    sides = _sides(settings, *trackers, alone=request.against_table)
-    with ExitStack() as closing_:
-        registry = closing_.enter_context(registry_of(settings))
+    sides = _sides(settings, *trackers, alone=False)
+    with registry_of(settings) as registry:
         make = decoders(settings, registry)
         spans = _Anywhere()
         reader = SidesReader(sides, [make(rules) for rules, _ in sides.readers], spans, None)
@@ -167,10 +164,10 @@ def _records_of(request: Request) -> Iterator[GivenRecord]:
 
 def _chunks(records: Iterator[GivenRecord]) -> Iterator[Chunk]:
     while some := list(islice(records, _CHUNK)):
-        parted: defaultdict[Partition, list[Record]] = defaultdict(list)
+        by_partition: defaultdict[Partition, list[Record]] = defaultdict(list)
         for record in some:
-            parted[partition_of(record)].append(record)
-        yield parted
+            by_partition[partition_of(record)].append(record)
+        yield by_partition
 
 
 def _among(milestones: Iterator[Milestone], spans: Mapping[Partition, Span]) -> Iterator[Milestone]:
@@ -180,11 +177,3 @@ def _among(milestones: Iterator[Milestone], spans: Mapping[Partition, Span]) -> 
         span = by_id.get((one.origin_topic_id, one.origin_partition))
         if span is not None and span.holds(one.origin_offset):
             yield one
-
-
-def _shares(spans: Mapping[Partition, Span]) -> Sequence[Mapping[Partition, Span]]:
-    """For each process, about as many records."""
-    shares: list[dict[Partition, Span]] = [{} for _ in range(READERS)]
-    for key, span in sorted(spans.items(), key=lambda item: item[1].first - item[1].end):
-        min(shares, key=lambda share: sum(one.end - one.first for one in share.values()))[key] = span
-    return shares

@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from consumer.app import input_topics, options_of, topics_of, trackers_in_force
+from consumer.app import input_ends, options_of, topics_of, trackers_in_force
 from consumer.app_audit import Progress, registry_of
 from consumer.config import Settings
 from consumer.core.audit import Span
 from consumer.core.compiled import Rules, compile_rules
 from consumer.core.letters import Place
 from consumer.core.positions import LogEnds
-from consumer.core.records import Batch, Chunk, Partition, Record, partition_of
+from consumer.core.records import Chunk, Partition, Record
 from consumer.core.told import Told
 from consumer.core.trackers import trackers_from_json
 from consumer.errors import ConfigError
-from consumer.explanations import Explained, Explaining, Wanted, batch_span
+from consumer.explanations import Explained, Explaining, Wanted
 from consumer.formats.decoder import ChangeDecoder
 from consumer.kafka.log import Log
 from consumer.kafka.registry import Registry
 from consumer.kafka.topics import Topics
 from consumer.postgres.audit import AuditedTables, audited_tables
-from consumer.reading import DeadLetters, Revisions
+from consumer.reading import DeadLetters, Revisions, batch_of
 from consumer.recomputing import Recomputation
 from consumer.scratch.book import Book
 
@@ -46,7 +46,7 @@ class _Rulings:
 
     def told(self, span: Span, record: Record, offset: int) -> Told:
         """What one record says."""
-        return self.of(span, offset)[1].tell(record, Batch([record], {partition_of(record): batch_span(span)}, None))
+        return self.of(span, offset)[1].tell(record, batch_of(span, [record]))
 
     def document_types(self) -> set[str]:
         """Those that some tracker follows now, or did."""
@@ -135,10 +135,8 @@ def _sources(settings: Settings, tables: AuditedTables, registry: Registry | Non
 
 def _spans(settings: Settings, topics: Topics, tables: AuditedTables, revisions: Revisions) -> dict[Partition, Span]:
     """All that the log has, from where this database began."""
-    counts, positions = topics.partitions(), tables.positions()
-    names = input_topics(settings.inputs, counts)
-    ids = {name: topics.topic_id(name) for name in names}
-    ends = topics.ends([Partition(name, number) for name in names for number in range(counts[name])])
+    ends, positions = input_ends(settings, topics), tables.positions()
+    ids = {topic: topics.topic_id(topic) for topic in {key.topic for key in ends}}
     spans = {}
     for key, end in ends.items():
         row = positions.get(key)

@@ -17,13 +17,10 @@ from consumer.core.compiled import Rules
 from consumer.core.events import ChangeEvent
 from consumer.core.matching import Candidate, candidate_of
 from consumer.core.milestones import Milestone
-from consumer.core.records import Batch, Chunk, Partition
-from consumer.core.records import Span as BatchSpan
+from consumer.core.records import Chunk, Partition
 from consumer.errors import Fatal
-from consumer.reading import DeadLetters, Decoder, Reading
+from consumer.reading import DeadLetters, Decoder, Reading, batch_of
 from consumer.recomputing import Memory, Recomputation
-
-Parted = Mapping[str, Sequence[Candidate]]
 
 
 class Book(Memory, Protocol):
@@ -70,7 +67,7 @@ class SidesReader:
         for key, records in chunk.items():
             span = self._spans[key]
             asked = records if self._dead is None else self._dead[key].undecided(records)
-            batch = Batch(asked, {key: BatchSpan(span.topic, span.topic_id, span.partition, 0, 0, span.end)}, None)
+            batch = batch_of(span, asked)
             for decoder, parts in self._readers:
                 decoded = decoder.decode(batch)
                 if decoded.held:

@@ -23,7 +23,7 @@ import msgspec
 from consumer.core.dead_letters import dead_letter_event
 from consumer.core.evaluation import Context, alias_keys, evaluate
 from consumer.core.events import Decoded
-from consumer.core.followed import FollowedTracker, parted
+from consumer.core.followed import FOLLOWED_TABLE, FollowedTracker, parted
 from consumer.core.matching import Candidate, match, state_keys
 from consumer.core.milestones import Event, Milestone, announcement
 from consumer.core.records import Batch, DeadLetter
@@ -75,6 +75,8 @@ def read_batch(batch: Batch, force: RulesInForce) -> Read:
     """Decodes and matches the records that have no verdict yet. Needs nobody: it runs while the last batch commits."""
     rules = force.rules
     decoded = force.decoder_for(rules).decode(batch)
+    if FOLLOWED_TABLE not in rules.plans:
+        return Read(batch, rules.revision, decoded, match(decoded.events, rules))
     changes, followed = parted(decoded.events)
     return Read(batch, rules.revision, decoded, match(changes, rules), followed)
 

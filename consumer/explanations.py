@@ -14,10 +14,9 @@ from consumer.core.explaining import Known, Verdict, change_shown, explain
 from consumer.core.matching import Candidate, StateKey, match, state_keys
 from consumer.core.milestones import milestone_id
 from consumer.core.records import Batch, Chunk, Partition, Record, offset_of
-from consumer.core.records import Span as BatchSpan
 from consumer.core.states import DocumentState
 from consumer.core.told import DEAD_LETTER, Told
-from consumer.reading import DeadLetters, Reading
+from consumer.reading import DeadLetters, Reading, batch_of
 from consumer.recomputing import Recomputation
 
 
@@ -96,7 +95,7 @@ class Explaining:
         """What is wanted among some records."""
         for key, records in chunk.items():
             span = self._spans[key]
-            batch = Batch(records, {key: batch_span(span)}, None)
+            batch = batch_of(span, records)
             dead = self._dead[key].among(records)
             for record in records:
                 rules, teller = self._rulings(span, offset_of(record))
@@ -143,11 +142,6 @@ class Explaining:
             for tracker in one.trackers
         ]
         return Known(states, self._memory.recorded(ids), self._seen_at)
-
-
-def batch_span(span: Span) -> BatchSpan:
-    """As decoding wants it."""
-    return BatchSpan(span.topic, span.topic_id, span.partition, 0, 0, span.end)
 
 
 _DECIDED = "it is a dead letter, and stays one until it is sent again"

@@ -141,10 +141,7 @@ class Reader:
         self, span: Span, revision: str, records: Sequence[Record]
     ) -> tuple[Sequence[Candidate], Sequence[DeadLetter]]:
         rules, decoder = self._decoders.of(revision)
-        spans = {
-            Partition(span.topic, span.partition): BatchSpan(span.topic, span.topic_id, span.partition, 0, 0, span.end)
-        }
-        decoded = decoder.decode(Batch(records, spans, None))
+        decoded = decoder.decode(batch_of(span, records))
         if decoded.held:
             raise Fatal(f"{decoded.held_because}; without it the input cannot be read: start again when it answers")
         return match(decoded.events, rules), decoded.poison
@@ -159,6 +156,12 @@ class Reader:
             if offset_of(record) == proof.offset and fingerprint(record) != proof:
                 unproven.append((key, proof.offset))
         return unproven
+
+
+def batch_of(span: Span, records: Sequence[Record]) -> Batch:
+    """Records of one partition, as decoding wants them: all without a verdict."""
+    key = Partition(span.topic, span.partition)
+    return Batch(records, {key: BatchSpan(span.topic, span.topic_id, span.partition, 0, 0, span.end)}, None)
 
 
 class DeadLetters:

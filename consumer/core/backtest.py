@@ -16,7 +16,6 @@ BOTH, NOW, NEW = "both", "now", "new"
 """Whose milestones they are: of the fields that both sides follow alike, of the rules now, of the new ones."""
 
 _COMPARED = ("value", "from_value", "from_value_known", "occurrence", "announce", "labels", "owner")
-_END = None
 
 
 class Sides(NamedTuple):
@@ -175,14 +174,14 @@ def side_by_side(
     now: Iterator[Milestone], new: Iterator[Expected]
 ) -> Iterator[tuple[Milestone | None, Expected | None]]:
     """Two streams in order of their ids as one."""
-    one, other = next(now, _END), next(new, _END)
+    one, other = next(now, None), next(new, None)
     while one is not None or other is not None:
         if other is None or (one is not None and one.id < other.milestone.id):
             yield one, None
-            one = next(now, _END)
+            one = next(now, None)
         elif one is None or other.milestone.id < one.id:
             yield None, other
-            other = next(new, _END)
+            other = next(new, None)
         else:
             yield one, other
-            one, other = next(now, _END), next(new, _END)
+            one, other = next(now, None), next(new, None)

@@ -42,7 +42,7 @@ def parted(events: Sequence[ChangeEvent]) -> tuple[Sequence[ChangeEvent], Sequen
         if tracker is not None:
             trackers.pop(tracker.name, None)
             trackers[tracker.name] = tracker
-    return (documents if trackers else events), list(trackers.values())
+    return documents, list(trackers.values())
 
 
 def _tracker(event: ChangeEvent) -> FollowedTracker | None:
