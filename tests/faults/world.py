@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from types import MappingProxyType
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -45,13 +46,17 @@ class World:
 
 
 @contextmanager
-def new_world() -> Iterator[World]:
-    """Servers that end with the body."""
+def new_world(kafka_settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[World]:
+    """Servers that end with the body.
+
+    Args:
+        kafka_settings: broker properties on top of those for tests.
+    """
     with ExitStack() as closing:
         proxy = open_toxiproxy()
         closing.callback(proxy.close)
         kafka_port, postgres_port = free_port(), free_port()
-        kafka = open_kafka(private=True, through=kafka_port)
+        kafka = open_kafka(private=True, settings=kafka_settings, through=kafka_port)
         closing.callback(kafka.close)
         postgres = open_postgres(private=True, settings={"deadlock_timeout": "100ms"})
         closing.callback(postgres.close)
