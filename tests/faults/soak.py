@@ -38,7 +38,7 @@ _WORKERS: Final = 3
 _CALIBRATION_S: Final = 15.0
 _WORKED_OFF_S: Final = 2.0
 _MEBIBYTE: Final = 1 << 20
-# Kafka's defaults. With the short ones for tests, a broker that recovers a long log beside a load is fenced, and elected anew.
+# Kafka's defaults: with the short ones for tests, a broker that recovers a long log under load is fenced meanwhile.
 _BROKER: Final = {"broker.heartbeat.interval.ms": "2000", "broker.session.timeout.ms": "9000"}
 
 
