@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
 import msgspec
 
 from consumer.core.audit import Span, Told
+from consumer.core.milestones import EVENT_TYPE
 from consumer.core.positions import LogEnds
 from consumer.core.records import Chunk, Partition, Record, all_headers_of, offset_of
+from consumer.errors import Fatal, MalformedRecord
 
 REPLAYED, REPAIRED = "replayed", "repaired"
 """Headers of what was announced again, and of what was announced late."""
@@ -67,9 +69,19 @@ class _Event(msgspec.Struct):
 
 
 class Announcements:
-    """Reads records of some of the output topic's partitions."""
+    """Reads records of some of the output topic's partitions.
 
-    def __init__(self, spans: Mapping[Partition, Span], output: Mapping[Partition, LogEnds]) -> None:
+    Args:
+        in_json: gives a value in Avro as it would be in JSON; None for what is no Avro.
+    """
+
+    def __init__(
+        self,
+        spans: Mapping[Partition, Span],
+        output: Mapping[Partition, LogEnds],
+        in_json: Callable[[bytes], bytes | None],
+    ) -> None:
+        self._in_json = in_json
         self._by_id = by_id(spans)
         self._first_to_come = {key for key, end in output.items() if end.low > 0}
         self._decode = msgspec.json.Decoder(_Event).decode
@@ -88,10 +100,10 @@ class Announcements:
 
     def _told(self, place: str, record: Record) -> Told | None:
         """An announcement of what is audited; None for all others."""
-        headers = [name for name, value in all_headers_of(record) if value is not None]
+        headers = {name: value for name, value in all_headers_of(record) if value is not None}
         if REPLAYED in headers:
             return None
-        value = record.value() or b""
+        value = self._json(place, record.value() or b"", headers)
         try:
             event = self._decode(value)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -102,6 +114,15 @@ class Announcements:
             return None
         about = event.reference_type, event.reference_name
         return Told(event.id, place, digest_of(value), REPAIRED in headers, *about, topic_id, partition, offset)
+
+    def _json(self, place: str, value: bytes, headers: Mapping[str, bytes]) -> bytes:
+        """The value in JSON; as it is, if it is none of this program's."""
+        try:
+            return self._in_json(value) or value
+        except MalformedRecord as error:
+            if headers.get("ce_type") != EVENT_TYPE.encode():
+                return value
+            raise Fatal(f"{place}: this announcement cannot be read: {error}") from error
 
 
 def by_id(spans: Mapping[Partition, Span]) -> dict[tuple[str, int], Span]:

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 import structlog
 
 from consumer import metrics
+from consumer.app_output import announcer_of
 from consumer.assignment import Assignment
 from consumer.batch import Topics as Outputs
 from consumer.config import Settings
@@ -30,6 +31,7 @@ from consumer.kafka.registry import Registry
 from consumer.kafka.settings import session_timeout_s
 from consumer.kafka.source import Source
 from consumer.kafka.topics import NewTopicPlan, Topics
+from consumer.patience import patiently
 from consumer.ports import Decoder
 from consumer.postgres.dead_letters import noted_letters, redrive_notes
 from consumer.postgres.store import Store
@@ -177,7 +179,8 @@ def worker_for(
         publisher = Publisher(settings.kafka, ids if exactly_once else None, source.commit)
         closing.callback(publisher.close)
         parts = (source, topics, store, publisher.fence)
-        outputs = Outputs(settings.output.topic, settings.dead_letter_topic)
+        announce = patiently(lambda: announcer_of(settings))
+        outputs = Outputs(settings.output.topic, settings.dead_letter_topic, announce)
         names = (outputs.reached, outputs.dead_letter)
         assignment = Assignment(settings.inputs, names, settings.group, parts, allow_gap=allow_gap)
         yield Worker(source, assignment, (tracking, store, publisher, outputs), _limits(settings), targets, progress)

@@ -12,6 +12,7 @@ import msgspec
 from consumer.ahead import ahead
 from consumer.announcements import Announcements, Heard, Scope
 from consumer.app import decoders, topics_of
+from consumer.app_output import announcer_of, reading_avro
 from consumer.auditing import Audit
 from consumer.config import Settings
 from consumer.core.audit import Report, Span
@@ -87,7 +88,8 @@ def audit(
         if repaired is not None and report.repairs:
             publisher = late_publisher(settings)
             stack.callback(publisher.close)
-            mended = repair(book.repairs(), repaired, publisher, settings.output.topic, time.time_ns() // 1_000)
+            output = settings.output.topic, announcer_of(settings)
+            mended = repair(book.repairs(), repaired, publisher, output, time.time_ns() // 1_000)
             report.written, report.announced_late = mended
         return report
 
@@ -156,9 +158,10 @@ def _read(
         reader = Reader((Revisions(tables.revision_starts()), decoders_of), share.spans, proofs, tables)
         for chunk in log.chunks({key: LogEnds(span.first, span.end) for key, span in share.spans.items()}):
             yield reader.read(chunk)
-    announcements = Announcements(spans, share.output)
-    for chunk in log.chunks(share.output):
-        yield announcements.hear(chunk)
+    with reading_avro(settings) as in_json:
+        announcements = Announcements(spans, share.output, in_json)
+        for chunk in log.chunks(share.output):
+            yield announcements.hear(chunk)
 
 
 def late_publisher(settings: Settings) -> Publisher:

@@ -7,9 +7,11 @@ from contextlib import ExitStack
 
 from consumer.app import decoders, topics_of, trackers_in_force
 from consumer.app_audit import Progress, Wanted, chosen_positions, late_publisher, partitions_there, registry_of
+from consumer.app_output import announcer_of
 from consumer.config import Settings
 from consumer.core.audit import RevisionStart, Span
 from consumer.core.compiled import compile_rules
+from consumer.core.milestones import announcement
 from consumer.core.positions import LogEnds, StoredPosition
 from consumer.core.records import Partition
 from consumer.core.replay import Replayed, Selection
@@ -69,7 +71,8 @@ def announce(settings: Settings, selection: Selection, progress: Progress, *, ex
             closing.callback(publisher.close)
         found = stored_milestones(settings.dsn, selection)
         now_us = time.time_ns() // 1_000
-        return announce_again(found, publisher, settings.output.topic, now_us, progress.advance)
+        output = settings.output.topic, announcer_of(settings) if execute else announcement
+        return announce_again(found, publisher, output, now_us, progress.advance)
 
 
 def _check_trackers(trackers: Trackers, selection: Selection) -> None:

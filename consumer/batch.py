@@ -25,7 +25,7 @@ from consumer.core.evaluation import Context, alias_keys, evaluate
 from consumer.core.events import Decoded
 from consumer.core.followed import FOLLOWED_TABLE, FollowedTracker, parted
 from consumer.core.matching import Candidate, match, state_keys
-from consumer.core.milestones import Event, Milestone, announcement
+from consumer.core.milestones import Announce, Event, Milestone, announcement
 from consumer.core.records import Batch, DeadLetter
 from consumer.errors import AlreadyRecorded, Transient
 from consumer.ports import Publisher, RulesInForce, Store
@@ -50,10 +50,11 @@ class Verdicts(msgspec.Struct):
 
 
 class Topics(msgspec.Struct, frozen=True):
-    """Where a batch publishes."""
+    """Where a batch publishes, and how a milestone is announced."""
 
     reached: str
     dead_letter: str
+    announce: Announce = announcement
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -161,7 +162,7 @@ def _events(
         if m.announce and not m.silent and m.origin_offset >= first[m.origin_topic_id, m.origin_partition]
     ]
     announced.sort(key=lambda m: (m.origin_topic_id, m.origin_partition, m.origin_offset))
-    events = [(topics.reached, announcement(m)) for m in announced]
+    events = [(topics.reached, topics.announce(m)) for m in announced]
     records = batch.records_at({letter.origin for letter in letters}) if letters else {}
     return events + [
         (topics.dead_letter, dead_letter_event(letter, records.get(letter.origin)))

@@ -4,128 +4,29 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from consumer.config_file import Document, Location, read_yaml
+from consumer.config_sections import (
+    DocumentSection,
+    InputSection,
+    MetricsSection,
+    OutputSection,
+    PostgresSection,
+    ProcessingSection,
+    Registry,
+)
 from consumer.config_topics import check_topics
-from consumer.core.inputs import RESERVED, Inputs, checked_names, checked_pattern
+from consumer.core.inputs import RESERVED, Inputs
 from consumer.core.tracker_text import tracker_from, tracker_section
 from consumer.core.trackers import DocumentType, Tracker, check_together
-from consumer.core.values import ENCODINGS, UNAVAILABLE, Encoding
+from consumer.core.values import Encoding
 from consumer.errors import ConfigError
 from consumer.kafka.settings import OWNED
 from consumer.masking import MASK, is_secret, masked_dsn
-
-DAY_MS = 86_400_000
-
-
-class Section(BaseModel):
-    """A section of config.yaml; an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class InputSection(Section):
-    """Where change events come from."""
-
-    topic: str = Field("document-changes", min_length=1, description="The topic of change events.")
-    topics: tuple[str, ...] | None = Field(None, min_length=1, description="Several topics, instead of `topic`.")
-    pattern: str | None = Field(None, min_length=1, description="Matches whole names of topics, instead of `topic`.")
-    create_topics: bool = Field(False, description="Create missing topics at start instead of stopping.")
-    event_id_headers: tuple[str, ...] = Field(
-        ("ce_id", "event-id"), description="Headers that identify a change whose source block does not."
-    )
-    unavailable_value: str = Field(UNAVAILABLE, description="The connector's unavailable.value.placeholder.")
-    format: Literal["auto", "debezium", "flattened", "cloudevents"] = Field(
-        "auto", description="The shape of change events; JSON or Avro is told by each record."
-    )
-    metadata_prefix: str = Field("__", description="What flattened metadata begins with (add.fields.prefix).")
-    registry: dict[str, str | int | float | bool] = Field(
-        {}, description="For Avro: `url`, and other properties of confluent-kafka's registry client."
-    )
-
-    @field_validator("registry")
-    @classmethod
-    def _has_url(cls, value: dict[str, object]) -> dict[str, object]:
-        if value and not str(value.get("url", "")).startswith(("http://", "https://")):
-            raise ValueError("url is missing, or does not begin with http:// or https://")
-        return value
-
-    @field_validator("topic", "topics", "pattern")
-    @classmethod
-    def _possible(cls, value: str | tuple[str, ...] | None, info: ValidationInfo) -> str | tuple[str, ...] | None:
-        if info.field_name == "pattern" and isinstance(value, str):
-            return checked_pattern(value)
-        checked_names((value,) if isinstance(value, str) else value or ())
-        return value
-
-
-class OutputSection(Section):
-    """Where milestones are announced."""
-
-    topic: str = Field("milestone-reached", min_length=1, description="The topic of milestone events.")
-    dead_letter_topic: str | None = Field(None, description="Default: `input.topic` with `.dead-letter` behind it.")
-    guarantee: Literal["exactly_once", "at_least_once"] = Field("exactly_once", description="Of events; rows are once.")
-    retention_ms: int = Field(30 * DAY_MS, ge=-1, description="Of the milestone topic, if it is created; -1 keeps all.")
-    dead_letter_retention_ms: int = Field(90 * DAY_MS, ge=-1, description="Of the dead-letter topic, if it is created.")
-
-
-class PostgresSection(Section):
-    """Where milestones are stored."""
-
-    dsn: SecretStr = Field(description="libpq connection string or URL; TLS is verified for servers elsewhere.")
-
-
-class ProcessingSection(Section):
-    """How batches are made."""
-
-    max_batch_records: int = Field(10_000, ge=1, le=1_000_000, description="Records in one batch at most.")
-    max_batch_bytes: int = Field(32 << 20, ge=1_024, description="Bytes in one batch, about.")
-    poll_timeout_ms: int = Field(100, ge=1, le=10_000, description="How long a poll waits when nothing comes.")
-    max_dead_letter_ratio: float = Field(0.5, ge=0, le=1, description="Of the last records; more is a stop. 0: never.")
-    dead_letter_window: int = Field(1_000, ge=1, le=1_000_000, description="How many records `ratio` looks back on.")
-    max_dead_letter_run: int = Field(500, ge=0, description="In a row in one partition; more is a stop. 0: never.")
-    instance: str = Field("main", pattern=r"^[\w.-]+$", description="Tells deployments with one group.id apart.")
-
-
-class MetricsSection(Section):
-    """Where Prometheus and probes find this machine's workers."""
-
-    enabled: bool = Field(True, description="Serve /metrics, /livez and /readyz.")
-    host: str = Field("127.0.0.1", description="Address to listen on; loopback unless you say otherwise.")
-    port: int = Field(9464, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
-    stuck_after_ms: int = Field(60_000, ge=1, description="After that /livez names a partition that stands still.")
-
-
-class ColumnSection(Section):
-    """How a column is encoded, where schemaless JSON does not say."""
-
-    encoding: str = Field(alias="as", description=f"One of {', '.join(ENCODINGS)}.")
-    scale: int | None = Field(None, description="Of a decimal that comes as base64 bytes.")
-
-    @field_validator("encoding")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        if value not in ENCODINGS:
-            raise ValueError(f"{value!r} is not an encoding; one of {', '.join(ENCODINGS)}")
-        return value
-
-
-class DocumentSection(Section):
-    """One document type: its table, the columns of its name, and how columns are encoded."""
-
-    table: str | None = Field(None, description="Default: `tab<type>` (Frappe) or the type's own name.")
-    key: tuple[str, ...] = Field((), description="Columns that name the document; default: the record key.")
-    actor: str = Field("modified_by", description="The column that says who did it.")
-    columns: dict[str, ColumnSection] = {}
-
-    @field_validator("key", mode="before")
-    @classmethod
-    def _listed(cls, value: object) -> object:
-        return (value,) if isinstance(value, str) else value
 
 
 class Settings(BaseSettings):
@@ -178,6 +79,11 @@ class Settings(BaseSettings):
     def dead_letter_topic(self) -> str:
         """Where records go that cannot be evaluated."""
         return self.output.dead_letter_topic or f"{self.input.topic}.dead-letter"
+
+    @property
+    def output_registry(self) -> Registry:
+        """The schema registry of what is announced; empty for none."""
+        return self.output.registry or self.input.registry
 
     @property
     def inputs(self) -> Inputs:
@@ -247,6 +153,9 @@ def load(path: Path) -> Settings:
     except ValidationError as error:
         raise ConfigError("\n".join(_explained(document, detail) for detail in error.errors())) from error
     _check_kafka(document, settings)
+    if settings.output.format == "avro" and not settings.output_registry:
+        where = document.place(("output", "format"))
+        raise ConfigError(f"{where}: avro needs a schema registry; set output.registry.url, or input.registry.url")
     check_topics(document, settings.input, settings.inputs, (settings.output.topic, settings.dead_letter_topic))
     settings.tracker_list()
     return settings
@@ -289,12 +198,17 @@ def effective(settings: Settings) -> dict[str, Any]:
     """Everything that is in force, defaults included, with secrets masked."""
     content: dict[str, Any] = settings.model_dump(mode="json", by_alias=True)
     content["kafka"] = {key: MASK if is_secret(key) else value for key, value in settings.kafka.items()}
-    content["input"]["registry"] = {
-        key: MASK if is_secret(key) else masked_dsn(str(value)) if key == "url" else value
-        for key, value in settings.input.registry.items()
-    }
+    content["input"]["registry"] = _masked(settings.input.registry)
+    content["output"]["registry"] = _masked(settings.output_registry)
     content["postgres"]["dsn"] = masked_dsn(settings.dsn)
     content["output"]["dead_letter_topic"] = settings.dead_letter_topic
     if settings.input.topics is not None or settings.input.pattern is not None:
         content["input"]["topic"] = None
     return content
+
+
+def _masked(registry: Registry) -> Registry:
+    return {
+        key: MASK if is_secret(key) else masked_dsn(str(value)) if key == "url" else value
+        for key, value in registry.items()
+    }

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from consumer.announcements import REPAIRED
 from consumer.core.audit import Repair
-from consumer.core.milestones import Event, Milestone, announcement, iso_time
+from consumer.core.milestones import Announce, Event, Milestone, iso_time
 from consumer.core.records import Batch
 
 _CHUNK = 500
@@ -36,7 +36,7 @@ def repair(
     repairs: Iterable[tuple[Repair, Milestone]],
     tables: Tables,
     publisher: Publisher,
-    topic: str,
+    output: tuple[str, Announce],
     now_us: int,
 ) -> tuple[int, int]:
     """Mends, in order of the records, some at a time: rows first, then their events.
@@ -44,6 +44,7 @@ def repair(
     A crash in between leaves rows that are not announced: the next audit finds them, the next repair announces them.
 
     Args:
+        output: the topic, and what makes its events.
         now_us: the time in µs since the epoch; each of these events says it in its header `repaired`.
 
     Returns:
@@ -52,11 +53,12 @@ def repair(
     Raises:
         MilestonesError: a server is away, or refuses; what was written and announced before stays.
     """
+    topic, announce = output
     written = announced = 0
     for chunk in _chunks(repairs):
         made = {one.id: one for one in tables.write([m for what, m in chunk if what is not Repair.ANNOUNCE])}
         events = [
-            announcement(made.get(m.id, m))
+            announce(made.get(m.id, m))
             for what, m in chunk
             if what is Repair.ANNOUNCE or (what is Repair.WRITE_AND_ANNOUNCE and m.id in made)
         ]

@@ -12,7 +12,7 @@ import msgspec
 
 from consumer.announcements import REPLAYED
 from consumer.core.audit import Expected, Span
-from consumer.core.milestones import Event, Milestone, announcement, iso_time
+from consumer.core.milestones import Announce, Event, Milestone, iso_time
 from consumer.core.positions import LogEnds
 from consumer.core.records import Batch, Chunk, Partition
 from consumer.core.replay import Replayed, Selection
@@ -103,7 +103,7 @@ def evaluate_again(
 def announce_again(
     milestones: Iterable[Milestone],
     publisher: Publisher | None,
-    topic: str,
+    output: tuple[str, Announce],
     now_us: int,
     advance: Callable[[int], None],
 ) -> Replayed:
@@ -111,10 +111,12 @@ def announce_again(
 
     Args:
         publisher: None in a dry run.
+        output: the topic, and what makes its events.
 
     Raises:
         MilestonesError: Kafka is away, or refuses; what was announced before stays.
     """
+    topic, announce = output
     report = Replayed()
     mark = (REPLAYED, iso_time(now_us).encode())
     for chunk in _chunks(milestones):
@@ -125,7 +127,7 @@ def announce_again(
             continue
         with publisher.transaction(Batch([], {})) as outbox:
             for milestone in chunk:
-                event = announcement(milestone)
+                event = announce(milestone)
                 outbox.publish(topic, event._replace(headers=[*event.headers, mark]))
         report.announced += len(chunk)
     return report

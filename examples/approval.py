@@ -2,7 +2,8 @@
 
 A request is a row whose primary key is the event's id. The row is committed first and the offset after it, so a crash
 at any moment brings at most the same events again, and `on conflict do nothing` passes over those that are there.
-There is no code for shutting down: being killed is safe. See docs/subscribing.md.
+There is no code for shutting down: being killed is safe. Events may be in JSON or, with --registry, in Avro.
+See docs/subscribing.md.
 
     python examples/approval.py --tracker "Sales Order-status" --dsn postgresql://approvals@127.0.0.1/approvals
 """
@@ -10,9 +11,13 @@ There is no code for shutting down: being killed is safe. See docs/subscribing.m
 import argparse
 import json
 import os
+from collections.abc import Callable
+from typing import Any
 
 import psycopg
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+Reader = Callable[[bytes], Any]
 
 TABLE = """
 select pg_advisory_xact_lock(hashtext('approval_request'));  -- two that start at once would both create it
@@ -26,25 +31,44 @@ values (%(id)s, %(reference_type)s, %(reference_name)s, %(value)s, %(reached_at)
 on conflict (id) do nothing"""
 
 
-def milestones(messages: list[Message], tracker: str) -> list[dict[str, object]]:
+def reader(registry: str | None) -> Reader:
+    """What reads a value: JSON, or Avro with the schemas of a registry."""
+    avro: Reader | None = None
+    if registry is not None:
+        from confluent_kafka.schema_registry import SchemaRegistryClient  # noqa: PLC0415 - for Avro only
+        from confluent_kafka.schema_registry.avro import AvroDeserializer  # noqa: PLC0415
+
+        avro = AvroDeserializer(SchemaRegistryClient({"url": registry}))
+
+    def read(value: bytes) -> Any:  # noqa: ANN401 - both give objects of any kind
+        if not value.startswith(b"\x00"):
+            return json.loads(value)
+        if avro is None:
+            raise SystemExit("the events are in Avro; name the schema registry with --registry")
+        return avro(value)
+
+    return read
+
+
+def milestones(messages: list[Message], tracker: str, read: Reader) -> list[dict[str, object]]:
     """The milestones of one tracker among messages; event types of later versions are passed over."""
     reached = []
     for message in messages:
         if error := message.error():
             raise KafkaException(error)
         if dict(message.headers() or []).get("ce_type") == b"milestones.milestone-reached.v1":
-            reached.append(json.loads(message.value() or b"{}"))
+            reached.append(read(message.value() or b"{}"))
     return [milestone for milestone in reached if milestone["milestone_tracker"] == tracker]
 
 
-def follow(consumer: Consumer, database: psycopg.Connection, tracker: str) -> None:
+def follow(consumer: Consumer, database: psycopg.Connection, tracker: str, read: Reader) -> None:
     """Requests approvals for as long as the process lives."""
     while True:
         messages = consumer.consume(500, 0.2)
         if not messages:
             continue
         with database.transaction():
-            database.cursor().executemany(REQUEST, milestones(messages, tracker))
+            database.cursor().executemany(REQUEST, milestones(messages, tracker, read))
         done = {(m.topic() or "", m.partition() or 0): (m.offset() or 0) + 1 for m in messages}
         try:
             consumer.commit(offsets=[TopicPartition(*place, offset) for place, offset in done.items()])
@@ -58,6 +82,7 @@ def main() -> None:
     options.add_argument("--tracker", required=True)
     options.add_argument("--dsn", default=os.environ.get("POSTGRES_DSN"), help="default: $POSTGRES_DSN")
     options.add_argument("--bootstrap-servers", default=os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9092"))
+    options.add_argument("--registry", help="URL of the schema registry, for events in Avro")
     options.add_argument("--topic", default="milestone-reached")
     options.add_argument("--group", default="approvals")
     options.add_argument("-X", metavar="PROPERTY=VALUE", action="append", default=[], help="any librdkafka property")
@@ -75,7 +100,7 @@ def main() -> None:
     with psycopg.connect(chosen.dsn, autocommit=True) as database:
         database.execute(TABLE)  # Sent as one text, both statements are one transaction.
         consumer.subscribe([chosen.topic])
-        follow(consumer, database, chosen.tracker)
+        follow(consumer, database, chosen.tracker, reader(chosen.registry))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from pydantic_core import PydanticUndefined
 
 from consumer import errors, metrics
 from consumer.cli import app_for
-from consumer.config import ColumnSection, DocumentSection, Settings, load, read_trackers
+from consumer.config import Settings, load, read_trackers
+from consumer.config_sections import ColumnSection, DocumentSection
 from consumer.core.trackers import Rule, Tracker
 from consumer.core.values import ENCODINGS, Encoding, canonical
 from consumer.diagnosis.kinds import SECTIONS

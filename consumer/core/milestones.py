@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
@@ -11,12 +12,12 @@ from urllib.parse import quote
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from consumer.core.matching import StateKey
 
 EVENT_TYPE = "milestones.milestone-reached.v1"
-CONTENT_TYPE = "application/json"
+JSON = "application/json"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = msgspec.json.Encoder().encode
@@ -99,8 +100,17 @@ def iso_time(micros: int) -> str:
     return (_EPOCH + timedelta(microseconds=micros)).replace(tzinfo=None).isoformat() + "Z"
 
 
+Announce = Callable[[Milestone], Event]
+"""Makes the event of a milestone from the stored row alone: byte-equal whenever it is announced."""
+
+
 def announcement(milestone: Milestone) -> Event:
-    """The event of a milestone, made from the stored row alone: byte-equal whenever it is announced.
+    """The event of a milestone with its value in JSON."""
+    return event_of(milestone, announced_value(milestone), JSON)
+
+
+def event_of(milestone: Milestone, value: bytes, content_type: str) -> Event:
+    """The event of a milestone around its value.
 
     CloudEvents 1.0 in Kafka's binary mode. The key holds one document's events together.
     """
@@ -113,13 +123,13 @@ def announcement(milestone: Milestone) -> Event:
         ("ce_source", f"/milestones/{quote(m.milestone_tracker)}".encode()),
         ("ce_time", iso_time(m.reached_at).encode()),
         ("ce_subject", subject),
-        ("content-type", CONTENT_TYPE.encode()),
+        ("content-type", content_type.encode()),
     ]
-    return Event(subject, announced_value(m), headers)
+    return Event(subject, value, headers)
 
 
 def announced_value(milestone: Milestone) -> bytes:
-    """The value of a milestone's event."""
+    """The value of a milestone's event in JSON."""
     m = milestone
     origin: dict[str, str | int] = {
         "topic_id": m.origin_topic_id,

@@ -14,7 +14,8 @@ from pydantic import SecretStr
 
 from consumer import metrics
 from consumer.app import topics_of, trackers_in_force, worker_for
-from consumer.config import OutputSection, PostgresSection, ProcessingSection, Settings
+from consumer.config import Settings
+from consumer.config_sections import OutputSection, PostgresSection, ProcessingSection
 from consumer.core.records import Partition
 from consumer.core.trackers import Tracker
 from consumer.demo.broker import Broker

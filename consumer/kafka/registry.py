@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from threading import Event, Lock, Thread
@@ -11,22 +10,18 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import msgspec
 
-from consumer.errors import ConfigError, Fatal, MalformedRecord, SchemaPending
+from consumer.errors import Fatal, MalformedRecord, SchemaPending
+from consumer.kafka.registry_client import DEFAULTS, apicurio_url, registry_client, says_unknown
 
 if TYPE_CHECKING:
     from confluent_kafka.schema_registry import Schema
 
-_DEFAULTS: Mapping[str, object] = {"timeout": 5, "max.retries": 0}
 _UNKNOWN_FOR_S = 30.0
 _FORGOTTEN_AFTER_S = 600.0
 _ASK_AGAIN_S = 1.0
 _MOST_VERDICTS = 1_000
 _DEEPEST = 20
-_APICURIO = re.compile(r"/apis/(?:ccompat|registry)/v\d+/?$")
 _CONFLUENT_ID = "id"
-# Of Confluent's API and of those that answer as it does; Apicurio's own says 404 and begins with these words.
-_UNKNOWN_CODES = (40401, 40402, 40403)
-_UNKNOWN_WORDS = ("No artifact", "No content")
 _REFUSED, _NOT_FOUND = (401, 403), 404
 _BUSY = (408, 425, 429)
 
@@ -86,30 +81,28 @@ class Registry:
     Args:
         settings: the client's own properties: `url`, `basic.auth.user.info`, `ssl.ca.location`, `timeout` (s), …
         patience_s: how long a caller stands still for an answer; it comes back for one that takes longer.
+        section: of config.yaml, for messages.
 
     Raises:
         ConfigError: the client refuses a property.
     """
 
     def __init__(
-        self, settings: Mapping[str, object], clock: Callable[[], float] = time.monotonic, patience_s: float = 0.5
+        self,
+        settings: Mapping[str, object],
+        clock: Callable[[], float] = time.monotonic,
+        patience_s: float = 0.5,
+        section: str = "input.registry",
     ) -> None:
         # Not above: only who reads Avro pays for this import.
         from confluent_kafka import schema_registry  # noqa: PLC0415
 
-        url = str(settings["url"]).rstrip("/")
-        is_apicurio = _APICURIO.search(url) is not None
-        try:
-            confluent = _APICURIO.sub("/apis/ccompat/v7", url) if "/apis/registry/" in url else url
-            self._client = schema_registry.SchemaRegistryClient({**_DEFAULTS, **settings, "url": confluent})
-            apicurio = _APICURIO.sub("/apis/registry/v2", url) if "/apis/ccompat/" in url else url
-            # The client has no call for Apicurio's own API; its requests have the same TLS, credentials and proxies.
-            rest = type(self._client._rest_client)
-            self._apicurio = rest({**_DEFAULTS, **settings, "url": apicurio}) if is_apicurio else None
-        except (ValueError, TypeError, OSError) as error:
-            raise ConfigError(
-                f"input.registry: {error}; known are the properties of confluent-kafka's client"
-            ) from error
+        self._client = registry_client(settings, section)
+        apicurio = apicurio_url(settings)
+        # The client has no call for Apicurio's own API; its requests have the same TLS, credentials and proxies.
+        rest = type(self._client._rest_client)
+        self._apicurio = None if apicurio is None else rest({**DEFAULTS, **settings, "url": apicurio})
+        self._section = section
         self._refusal = schema_registry.SchemaRegistryError
         self._clock = clock
         self._patience_s = patience_s
@@ -201,11 +194,11 @@ class Registry:
         status = error.http_status_code if isinstance(error, self._refusal) else None
         if status in _REFUSED:
             raise Fatal(
-                f"input.registry: the registry refuses this program ({error}); check its credentials"
+                f"{self._section}: the registry refuses this program ({error}); check its credentials"
             ) from error
         if isinstance(error, MalformedRecord):
             self._judge(key, str(error), now)
-        elif status == _NOT_FOUND and self._says_unknown(error):
+        elif says_unknown(error):
             self._wait_for(key, now)
         elif status is not None and 400 <= status < 500 and status not in (*_BUSY, _NOT_FOUND):
             self._judge(key, f"the schema registry refuses to give {key[0]} {key[1]}: {error}", now)
@@ -213,11 +206,6 @@ class Registry:
             self._answers = False
             reason = f"the schema registry does not answer: {type(error).__name__}: {error}"
             self._silent[key] = _Verdict(reason, now)
-
-    def _says_unknown(self, error: Exception) -> bool:
-        """Whether it is the schema that is not found, and not the page: the URL may be wrong, or a proxy answers."""
-        code, words = getattr(error, "error_code", None), str(getattr(error, "error_message", ""))
-        return code in _UNKNOWN_CODES or (code == _NOT_FOUND and words.startswith(_UNKNOWN_WORDS))
 
     def _wait_for(self, key: _Key, now: float) -> None:
         before = self._unknown.get(key)
@@ -244,7 +232,7 @@ class Registry:
             return self._with_references(self._client.get_schema(number))
         if self._apicurio is None:
             raise MalformedRecord(
-                f"the record names its schema by Apicurio's {kind}: set input.registry.url to Apicurio's address "
+                f"the record names its schema by Apicurio's {kind}: set {self._section}.url to Apicurio's address "
                 "with /apis/ccompat/v7 behind it"
             )
         try:
