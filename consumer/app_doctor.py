@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from consumer.app import options_of
+from consumer.app_output import SECTION, avro_schema, subject_of
 from consumer.config import Settings
-from consumer.core.facts import DatabaseFacts
+from consumer.core.facts import DatabaseFacts, Standing
 from consumer.core.positions import StoredPosition
 from consumer.core.records import Partition
 from consumer.core.trackers import Tracker
 from consumer.diagnosis.cluster import Wanted
-from consumer.examining import Examination, Terms
+from consumer.examining import Examination, Servers, Terms
 from consumer.kafka.inspection import Cluster
 from consumer.kafka.registry import Registry
+from consumer.kafka.subjects import Subjects
 from consumer.postgres.inspection import database_facts, positions_there, trackers_there
 
 _PATIENCE_S = 30.0
@@ -37,6 +39,18 @@ class _Database:
         return positions_there(self._dsn)
 
 
+class _Subject:
+    """The subject of announcements, for an examination."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.name, self.registers = subject_of(settings), settings.output.register_schema
+
+    def standing(self) -> Standing:
+        with closing(Subjects(self._settings.output_registry, SECTION)) as subjects:
+            return subjects.standing(self.name, avro_schema())
+
+
 @contextmanager
 def examination(settings: Settings, sample: int, workers: int, now_s: Callable[[], float]) -> Iterator[Examination]:
     """An examination of the servers and the newest `sample` records. It writes nothing, and joins no group."""
@@ -53,7 +67,8 @@ def examination(settings: Settings, sample: int, workers: int, now_s: Callable[[
     documents, options = settings.document_types(), options_of(settings)
     terms = Terms(wanted, settings.group, sample, settings.tracker_list(), documents, options)
     try:
-        yield Examination(cluster, _Database(settings.dsn), registry, terms, now_s)
+        subject = _Subject(settings) if settings.output.format == "avro" else None
+        yield Examination(Servers(cluster, _Database(settings.dsn), registry, subject), terms, now_s)
     finally:
         if registry is not None:
             registry.close()

@@ -6,11 +6,11 @@ A server that cannot be reached is a finding, and the others are looked at all t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from consumer.core.facts import ClusterFacts, DatabaseFacts
+from consumer.core.facts import ClusterFacts, DatabaseFacts, Standing
 from consumer.core.positions import LogEnds, StoredPosition
 from consumer.core.records import Partition, Record
 from consumer.core.trackers import DocumentType, Tracker, Trackers
@@ -47,6 +47,25 @@ class Registry(Schemas, Protocol):
     def silence(self) -> str | None: ...
 
 
+class Subject(Protocol):
+    """Where the schema of announcements stands in the registry, for `output.format: avro`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def registers(self) -> bool: ...
+    def standing(self) -> Standing: ...
+
+
+class Servers(NamedTuple):
+    """All that is looked at; None for what is not configured."""
+
+    cluster: Cluster
+    database: Database
+    registry: Registry | None = None
+    subject: Subject | None = None
+
+
 class Terms(msgspec.Struct, frozen=True):
     """What config.yaml and the command line say. `trackers` None: the file leaves them to the database."""
 
@@ -61,10 +80,8 @@ class Terms(msgspec.Struct, frozen=True):
 class Examination:
     """One examination; `now_s` is the clock of this machine, in seconds since the epoch."""
 
-    def __init__(
-        self, cluster: Cluster, database: Database, registry: Registry | None, terms: Terms, now_s: Callable[[], float]
-    ) -> None:
-        self._cluster, self._database, self._registry = cluster, database, registry
+    def __init__(self, servers: Servers, terms: Terms, now_s: Callable[[], float]) -> None:
+        self._cluster, self._database, self._registry, self._subject = servers
         self._terms, self._now_s = terms, now_s
         self._unreachable: list[MilestonesError] = []
         self._trackers: Sequence[Tracker] = terms.trackers or ()
@@ -78,7 +95,7 @@ class Examination:
             ConfigError: something is configured that cannot be tried.
             Fatal: neither Kafka nor PostgreSQL could be looked at.
         """
-        findings = [*self._of_kafka(), *self._of_registry(), *self._of_database()]
+        findings = [*self._of_kafka(), *self._of_registry(), *self._of_subject(), *self._of_database()]
         if len(self._unreachable) == 2:
             raise Fatal("; ".join(map(str, self._unreachable)))
         return findings + ([] if self._kafka is None else [*self._of_sample(self._kafka)])
@@ -103,6 +120,27 @@ class Examination:
             if silence is None
             else finding("registry-unreachable", "registry", silence)
         )
+
+    def _of_subject(self) -> Iterator[Finding]:
+        subject = self._subject
+        if subject is None:
+            return
+        try:
+            standing = subject.standing()
+        except ConfigError:
+            raise
+        except MilestonesError as error:
+            yield finding("registry-unreachable", "output.registry", str(error))
+            return
+        if standing is Standing.REGISTERED:
+            yield fine("output-schema", subject.name, "the schema of milestones is registered")
+        elif standing is Standing.INCOMPATIBLE:
+            code, found = "output-schema-incompatible", "the registry would refuse schemas/milestone-reached.avsc"
+            yield finding(code, subject.name, found, subject=subject.name)
+        elif subject.registers:
+            yield finding("output-schema-to-be-made", subject.name, "the schema is not there", subject=subject.name)
+        else:
+            yield finding("output-schema-missing", subject.name, "the schema is not there", subject=subject.name)
 
     def _of_database(self) -> Iterator[Finding]:
         try:

@@ -39,7 +39,7 @@ LAYERS: dict[str, set[str]] = {
         "app", "app_audit", "ahead", "backtesting", "captured", "reading", "scratch", "config", "kafka", "postgres",
         "core", "errors",
     },
-    "app_doctor": {"app", "examining", "diagnosis", "config", "kafka", "postgres", "core"},
+    "app_doctor": {"app", "app_output", "examining", "diagnosis", "config", "kafka", "postgres", "core"},
     "app_explain": {
         "app", "app_audit", "explanations", "reading", "recomputing", "scratch", "config", "kafka", "postgres",
         "formats", "core", "errors",

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 import msgspec
 
 from consumer.core.positions import LogEnds
 from consumer.core.records import Partition
+
+
+class Standing(StrEnum):
+    """How a subject of the schema registry takes a schema."""
+
+    REGISTERED = "registered"
+    WELCOME = "not registered yet"
+    INCOMPATIBLE = "incompatible"
 
 
 class TopicFacts(msgspec.Struct, frozen=True):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
+from consumer.core.facts import Standing
 from consumer.errors import Fatal, PublishDown
 from consumer.kafka.registry_client import registry_client, says_unknown
 
@@ -18,14 +18,6 @@ COMPATIBILITY = "BACKWARD_TRANSITIVE"
 _REFUSED, _NOT_FOUND, _CONFLICT = (401, 403), 404, 409
 _BUSY = (408, 425, 429)
 _Answer = TypeVar("_Answer")
-
-
-class Standing(StrEnum):
-    """How a subject takes a schema."""
-
-    REGISTERED = "registered"
-    WELCOME = "not registered yet"
-    INCOMPATIBLE = "incompatible"
 
 
 class Subjects:

@@ -38,6 +38,15 @@ def test_the_registry_is_asked_for_the_schemas_of_the_sample(
     _, found = examined(deployment)
     assert [one["place"] for one in found["schema-unknown"]] == [f"schema id {number + 100}"]
 
+    deployment.config["output"] |= {"format": "avro"}  # By the registry of the input.
+    code, found = examined(deployment)
+    assert (code, [one["level"] for one in found["output-schema-missing"]]) == (3, ["problem"])
+    deployment.config["output"]["register_schema"] = True
+    deployment.finish()
+    _, found = examined(deployment)
+    assert [one["level"] for one in found["output-schema"]] == ["ok"]
+    deployment.config["output"]["format"] = "json"
+
     own_registry.terminate()
     code, found = examined(deployment)
     assert (code, found["registry-unreachable"][0]["level"]) == (3, "problem")

@@ -11,8 +11,9 @@ import pytest
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
 from consumer.app_output import avro_schema
+from consumer.core.facts import Standing
 from consumer.errors import ConfigError, Fatal, PublishDown
-from consumer.kafka.subjects import Standing, Subjects
+from consumer.kafka.subjects import Subjects
 from tests.services import RegistryService, open_registry
 
 pytestmark = pytest.mark.all

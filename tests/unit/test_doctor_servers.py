@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 import pytest
 from msgspec.structs import replace
 
-from consumer.core.facts import ClusterFacts, DatabaseFacts, GroupFacts, TopicFacts
+from consumer.core.facts import ClusterFacts, DatabaseFacts, GroupFacts, Standing, TopicFacts
 from consumer.core.inputs import Inputs
 from consumer.core.positions import LogEnds, StoredPosition
 from consumer.core.records import Partition, Record
@@ -19,7 +19,7 @@ from consumer.diagnosis.cluster import Wanted
 from consumer.diagnosis.findings import Finding, Level, counted, worst
 from consumer.diagnosis.kinds import KINDS, SECTIONS
 from consumer.errors import ConfigError, Fatal, PublishDown, StoreDown
-from consumer.examining import Examination, Terms
+from consumer.examining import Examination, Servers, Terms
 from consumer.formats.shapes import DEFAULTS
 from consumer.formats.wire import SchemaId
 from consumer.kafka.sampling import beginnings
@@ -65,6 +65,8 @@ class World:
     trackers: Sequence[Tracker] = (tracker(),)
     configured: Sequence[Tracker] | None = None
     silence: str | None = None
+    subject: Standing | Exception | None = None
+    registers: bool = False
     wanted: Mapping[str, object] = field(default_factory=dict)
     documents: Mapping[str, DocumentType] = field(default_factory=dict)
 
@@ -76,7 +78,9 @@ class World:
         return Terms(replace(said, **self.wanted), GROUP, 100, self.configured, self.documents, DEFAULTS)
 
     def findings(self) -> list[Finding]:
-        return Examination(_Cluster(self), _Database(self), _Registry(self), self.terms, lambda: AT_MS / 1_000).run()
+        subject = None if self.subject is None else _Subject(self.subject, registers=self.registers)
+        servers = Servers(_Cluster(self), _Database(self), _Registry(self), subject)
+        return Examination(servers, self.terms, lambda: AT_MS / 1_000).run()
 
 
 class _Cluster:
@@ -116,11 +120,26 @@ class _Registry:
         raise AssertionError(f"no record names {schema}")
 
 
+class _Subject:
+    name = "milestone-reached-value"
+
+    def __init__(self, standing: Standing | Exception, *, registers: bool) -> None:
+        self._standing, self.registers = standing, registers
+
+    def standing(self) -> Standing:
+        return given(self._standing)
+
+
 def given(answer: Facts | Exception) -> Facts:
     """The answer, or the error that is given in its place."""
     if isinstance(answer, Exception):
         raise answer
     return answer
+
+
+def registered() -> World:
+    """A registry that has the schema of milestones."""
+    return World(subject=Standing.REGISTERED)
 
 
 class Case(NamedTuple):
@@ -190,6 +209,13 @@ CASES: Sequence[Case] = (
     Case("run-would-stop", lambda: World(stored=stored(3)), lambda: World(stored=stored(2))),
     Case("run-would-stop", lambda: World(stored=stored(2, "another")), lambda: World(stored=stored(0))),
     Case("registry-unreachable", lambda: World(silence="ConnectError"), World),
+    Case("registry-unreachable", lambda: World(subject=PublishDown("does not answer")), registered),
+    Case("registry-unreachable", lambda: World(subject=Fatal("refuses this program")), registered),
+    Case("output-schema-missing", lambda: World(subject=Standing.WELCOME), registered),
+    Case("output-schema-missing", lambda: World(subject=Standing.WELCOME),
+         lambda: World(subject=Standing.WELCOME, registers=True)),
+    Case("output-schema-to-be-made", lambda: World(subject=Standing.WELCOME, registers=True), registered),
+    Case("output-schema-incompatible", lambda: World(subject=Standing.INCOMPATIBLE, registers=True), registered),
     Case("postgres-unreachable", lambda: World(postgres=StoreDown("cannot be reached")), World),
     Case("postgres-old", lambda: World(postgres=database(version_number=15_00_12)), World),
     Case("postgres-read-only", lambda: World(postgres=database(is_read_only=True)), World),
