@@ -74,14 +74,18 @@ class Trial(Deployment):
     ) -> None:
         """Topic and tables are made, the source begins, and somebody looks on."""
         self.create(partitions)
-        self._partitions = partitions
-        servers = (self.kafka.bootstrap_servers, self.dsn)
-        topics = (self.topic, f"{self.topic}-reached")
-        self._watcher = Watcher(servers, self.group, topics, once=self.once and place is None)
+        self.watch(partitions, once=self.once and place is None)
         self._place = place or (lambda change: (change.partition(partitions),))
         self._stream, self._rate, self._again = endless(self.seed), rate, again
         self._sent: list[Change] = []
         self.resume_feeding()
+
+    def watch(self, partitions: int, *, once: bool | None = None) -> None:
+        """Somebody looks on."""
+        self._partitions = partitions
+        servers = (self.kafka.bootstrap_servers, self.dsn)
+        topics = (self.topic, f"{self.topic}-reached")
+        self._watcher = Watcher(servers, self.group, topics, once=self.once if once is None else once)
 
     def work(self, fault: str = "") -> WorkerProcess:
         """A worker more."""
@@ -102,7 +106,7 @@ class Trial(Deployment):
         self, since: float, partitions: Collection[int] | None = None, *, timeout_s: float = 60
     ) -> None:
         """Until records of all (these) partitions are stored again, after something that was over at `since`."""
-        watcher = self._watching()
+        watcher = self.watcher
         wanted = set(range(self._partitions)) if partitions is None else partitions
         self.wait(lambda: watcher.stored_again(since, wanted) is not None, f"{wanted} are stored again", timeout_s)
         seconds = watcher.stored_again(since, wanted) or 0.0
@@ -111,13 +115,13 @@ class Trial(Deployment):
 
     def look_again(self) -> None:
         """Until positions were looked at some times more."""
-        watcher = self._watching()
+        watcher = self.watcher
         goal = watcher.looks + 10
         self.wait(lambda: watcher.looks >= goal, "positions are looked at")
 
     def restored(self) -> None:
         """PostgreSQL lost what it held: positions may go back, and be behind what is published."""
-        self._watching().restored()
+        self.watcher.restored()
         self.note("PostgreSQL has an older state")
 
     def settle(self, *, dead_letters: int = 0) -> None:
@@ -129,7 +133,7 @@ class Trial(Deployment):
 
     def problems_after(self, sent: Sequence[Change], *, dead_letters: int = 0, in_order: bool = True) -> list[str]:
         """What is wrong, once the watcher has seen all."""
-        watcher = self._watching()
+        watcher = self.watcher
         watcher.stop()
         tally.current().records += len(sent)
         found = judge(milestones(sent), self.rows(), self.events(), once=self.once, in_order=in_order)
@@ -157,15 +161,18 @@ class Trial(Deployment):
     def judge(self, sent: Sequence[Change], *, dead_letters: int = 0, in_order: bool = True) -> None:
         """Nothing is lost, nothing is there twice, and nothing was ever seen that must not be."""
         problems = self.problems_after(sent, dead_letters=dead_letters, in_order=in_order)
-        assert not problems, "\n".join([*problems, self._account()])
+        assert not problems, "\n".join([*problems, self.account()])
         if self.audited:
             self.assert_clean()
 
-    def _watching(self) -> Watcher:
+    @property
+    def watcher(self) -> Watcher:
+        """Who looks on."""
         assert self._watcher is not None
         return self._watcher
 
-    def _account(self) -> str:
+    def account(self) -> str:
+        """What happened when, and what the workers logged."""
         told = [f"seed {self.seed}", *(f"{at:8.2f} s  {what}" for at, what in self._history)]
         return "\n".join([*told, self.logs()])
 

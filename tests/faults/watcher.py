@@ -159,9 +159,9 @@ class Watcher:
         if self._remember:
             self._seen[event.id] = event
         reached = event.reached
-        document = (reached.reference_type, reached.reference_name, "")
+        document = (reached.reference_type, reached.reference_name, event.tracker)
         if self._once and reached.occurrence <= newest.get(document, 0):
-            self._violated(f"event {event.id} came after a later one of its document: {reached}")
+            self._violated(f"event {event.id} came after a later one of its document and tracker: {reached}")
         newest[document] = reached.occurrence
         return event
 

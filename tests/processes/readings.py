@@ -64,6 +64,11 @@ class Event(NamedTuple):
         document = told["reference_type"], told["reference_name"]
         return Reached(*document, told["from_value"], told["value"], gtid, told["occurrence"])
 
+    @property
+    def tracker(self) -> str:
+        """Whose milestone it is."""
+        return str(json.loads(self.value or b"")["milestone_tracker"])
+
     def reason(self, name: str) -> str | None:
         """A dead letter's header, by its name without the prefix."""
         value = dict(self.headers).get(PREFIX + name)
