@@ -120,7 +120,7 @@ class Announcements:
         try:
             return self._in_json(value) or value
         except MalformedRecord as error:
-            if headers.get("ce_type") != EVENT_TYPE.encode():
+            if headers.get("ce_type") != EVENT_TYPE:
                 return value
             raise Fatal(f"{place}: this announcement cannot be read: {error}") from error
 

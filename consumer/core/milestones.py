@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     from consumer.core.matching import StateKey
 
-EVENT_TYPE = "milestones.milestone-reached.v1"
-JSON = "application/json"
+EVENT_TYPE = b"milestones.milestone-reached.v1"
+JSON = b"application/json"
+
+_SPECVERSION, _TYPE = ("ce_specversion", b"1.0"), ("ce_type", EVENT_TYPE)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = msgspec.json.Encoder().encode
@@ -109,7 +111,7 @@ def announcement(milestone: Milestone) -> Event:
     return event_of(milestone, announced_value(milestone), JSON)
 
 
-def event_of(milestone: Milestone, value: bytes, content_type: str) -> Event:
+def event_of(milestone: Milestone, value: bytes, content_type: bytes) -> Event:
     """The event of a milestone around its value.
 
     CloudEvents 1.0 in Kafka's binary mode. The key holds one document's events together.
@@ -117,15 +119,20 @@ def event_of(milestone: Milestone, value: bytes, content_type: str) -> Event:
     m = milestone
     subject = f"{m.reference_type}/{m.reference_name}".encode()
     headers = [
-        ("ce_specversion", b"1.0"),
+        _SPECVERSION,
         ("ce_id", m.id.encode()),
-        ("ce_type", EVENT_TYPE.encode()),
-        ("ce_source", f"/milestones/{quote(m.milestone_tracker)}".encode()),
+        _TYPE,
+        ("ce_source", _source_of(m.milestone_tracker)),
         ("ce_time", iso_time(m.reached_at).encode()),
         ("ce_subject", subject),
-        ("content-type", content_type.encode()),
+        ("content-type", content_type),
     ]
     return Event(subject, value, headers)
+
+
+@lru_cache(maxsize=4_096)
+def _source_of(tracker: str) -> bytes:
+    return f"/milestones/{quote(tracker)}".encode()
 
 
 def announced_value(milestone: Milestone) -> bytes:

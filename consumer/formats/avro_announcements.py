@@ -14,7 +14,7 @@ from consumer.errors import MalformedRecord
 from consumer.formats.avro_schemas import AvroSchemas
 from consumer.formats.wire import magic
 
-AVRO = "application/avro"
+AVRO = b"application/avro"
 
 _SAME = (
     "id", "reference_type", "reference_name", "track_field", "value", "from_value", "from_value_known",

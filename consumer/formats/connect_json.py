@@ -25,6 +25,9 @@ def exact(text: str) -> float | Decimal:
     return number if Decimal(repr(number)) == Decimal(text) else Decimal(number_text(Decimal(text)))
 
 
+_SHORT = 19
+"""Digits; so many fit into 64 bits."""
+
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_any = msgspec.json.Decoder(float_hook=exact).decode
 _encode = msgspec.json.Encoder().encode
@@ -63,7 +66,10 @@ def canonical_json(raw: Raw, field: str, encoding: Encoding = TEXT) -> str | Non
         Poison: naming the field; the value cannot be read, or PostgreSQL could not store its text.
     """
     try:
-        return storable(canonical(scalar(raw), encoding), field)
+        value = scalar(raw)
+        if encoding is TEXT and type(value) is str:
+            return storable(value or None, field)  # What nearly all columns come to.
+        return storable(canonical(value, encoding), field)
     except Poison as error:
         if error.field is None:
             error.field = field
@@ -75,6 +81,12 @@ def storable(text: str | None, field: str) -> str | None:
     if text is not None and "\x00" in text:
         raise BadValue("the text holds a NUL, which PostgreSQL cannot store", field)
     return text
+
+
+def small_number(raw: Raw) -> int | None:
+    """A whole number as it stands; None for all that is not short digits."""
+    text = bytes(raw)
+    return int(text) if len(text) < _SHORT and text.isdigit() else None
 
 
 def is_object(raw: Raw) -> bool:

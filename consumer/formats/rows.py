@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from consumer.core.compiled import DocumentPlan
-from consumer.core.values import Encoding, typed
+from consumer.core.values import TEXT, Encoding, typed
 from consumer.errors import MalformedRecord
-from consumer.formats.connect_json import canonical_json, placeholders_in_json
+from consumer.formats.connect_json import canonical_json, placeholders_in_json, small_number
 
 Row: TypeAlias = object | None
 """A row in the form of its reader; None for a null row."""
@@ -65,6 +65,7 @@ class JsonRows:
             rename={attribute: name for name, attribute in self._attributes.items()},
             gc=False,
         )
+        self.type: Any = row
         self._decode: Callable[[Raw | bytes], Row] = msgspec.json.Decoder(row | None).decode
         self._unavailable = placeholders_in_json(unavailable)
         self._tracked_attributes = tuple(self._attributes[column] for column in tracked_columns(plan))
@@ -102,7 +103,10 @@ class JsonRows:
 
     def value(self, cell: Cell, column: str, encoding: Encoding) -> object:
         """The value as a condition has it; raises Poison naming the column."""
-        text = self.text(cell, column, encoding)
-        first = bytes(cast("Raw", cell))[:1]
+        raw = cast("Raw", cell)
+        if encoding is TEXT and (number := small_number(raw)) is not None:
+            return number
+        text = canonical_json(raw, column, encoding)
+        first = bytes(raw)[:1]
         bare = bool if first in (b"t", b"f") else str if first in (b'"', b"{", b"[") else float
         return typed(text, encoding, bare)

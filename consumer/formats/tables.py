@@ -39,6 +39,10 @@ class Tables(Generic[_Rows]):
         """Whether nobody tracks anything."""
         return not self._of
 
+    def items(self) -> Iterator[tuple[str, _Rows]]:
+        """The tracked tables, each with its reader."""
+        return ((table, rows) for table, rows in self._of.items() if table is not None)
+
     @property
     def names(self) -> Iterator[str]:
         """The tracked tables."""

@@ -1,0 +1,103 @@
+"""An envelope read at a glance says what a closer look says, whatever its bytes look like."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.errors import Poison
+from consumer.formats.connect_json import SchemaReader
+from consumer.formats.debezium_json import DebeziumJson
+from consumer.formats.row_change import RowChange
+from consumer.formats.rows import JsonRows
+from consumer.formats.tables import Tables
+from tests.unit.samples import rules_of, tracker
+
+PLANS = rules_of(tracker(), tracker(document_type='Größe "A"')).plans
+TABLES = Tables(PLANS, lambda plan: JsonRows(plan, "__debezium_unavailable_value"))
+DEBEZIUM = DebeziumJson(TABLES, SchemaReader())
+AT_A_GLANCE, CLOSELY = DEBEZIUM.change, DEBEZIUM.closely
+Reader = Callable[[bytes], RowChange | str | None]
+
+NAMES = st.sampled_from(["tabSales Order", "tabNote", 'tabGröße "A"', "Sales Order", "tabMilestone", "", "t"])
+TEXTS = NAMES | st.sampled_from(['"table":"tabNote"', '\\"table\\":', "tabSales Order\\", "é"])
+ROWS = st.none() | st.fixed_dictionaries(
+    {"status": TEXTS | st.none() | st.integers()}, optional={"name": TEXTS, "table": TEXTS, "source": TEXTS}
+)
+SOURCES = st.none() | st.fixed_dictionaries(
+    {}, optional={"ts_ms": st.integers(0, 2**40), "table": NAMES | st.none(), "pos": st.integers(0, 9), "gtid": TEXTS}
+)
+ENVELOPES = st.fixed_dictionaries(
+    {},
+    optional={
+        "before": ROWS, "after": ROWS, "source": SOURCES, "transaction": st.none() | st.just({"id": "1"}),
+        "op": st.sampled_from(["c", "u", "r", "d", "t", "m", "x", None]), "ts_ms": st.none() | st.integers(0, 2**40),
+    },
+)  # fmt: skip
+
+
+def said(reader: Reader, value: bytes) -> object:
+    """What a reader makes of a value, in a form that can be compared."""
+    try:
+        change = reader(value)
+    except (Poison, msgspec.DecodeError, RecursionError) as error:
+        return type(error).__name__, str(error)
+    if not isinstance(change, RowChange):
+        return change
+    cells = [
+        None if row is None else [change.reader.cell(row, name) for name in ("status", "modified_by")]
+        for row in (change.before, change.after)
+    ]
+    return change.op, cells, change.source, change.reader.plan, change.encodings, change.transaction, change.ts_ms
+
+
+@given(ENVELOPES, st.booleans(), st.booleans(), st.randoms())
+def test_whatever_an_envelope_is_like(envelope: Mapping[str, Any], escaped: bool, spaced: bool, draw: Any) -> None:  # noqa: ANN401
+    names = list(envelope)
+    draw.shuffle(names)
+    separators = (", ", ": ") if spaced else (",", ":")
+    shuffled = {name: envelope[name] for name in names}
+    value = json.dumps(shuffled, ensure_ascii=escaped, separators=separators).encode()
+    assert said(AT_A_GLANCE, value) == said(CLOSELY, value)
+
+
+@given(ENVELOPES, st.data())
+def test_whatever_is_damaged(envelope: Mapping[str, Any], data: st.DataObject) -> None:
+    value = bytearray(json.dumps(envelope, separators=(",", ":")).encode())
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(value) - 1))
+        value[at : at + data.draw(st.integers(0, 2))] = data.draw(st.sampled_from([b"", b'"', b"{", b"}", b"\\", b"0"]))
+    seen, looked = said(AT_A_GLANCE, bytes(value)), said(CLOSELY, bytes(value))
+    # Of a table that nobody tracks only its name and the op are looked at.
+    assert seen == looked or (seen == "untracked" and isinstance(looked, tuple) and looked[0] == "ValidationError")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (b'{"source":{"table":"tabNote"},"op":"u","after":{}}', "untracked"),
+        (b'{"source":{"table":"tabNote"},"op":"u","after":{"status":"', "DecodeError"),
+        (b'{"source":{"table":"tabNote"},"op":"u","after":{}}}', "DecodeError"),
+        (b'{"source":{"table":"tabSales Order"},"op":"u","after":{"a":1,}}', "DecodeError"),
+        (b'{"source":{"table":"tabSales Order"},"op":"u","after":7}', "MalformedRecord"),
+        (b'{"source":{"table":"tabSales Order"},"op":"u","after":null}', "MalformedRecord"),
+        (b'{"source":{"table":"tabNote"},"op":"z","after":{}}', "UnknownOperation"),
+    ],
+)
+def test_what_cannot_be_read_is_found_whatever_table_it_seems_to_be_of(value: bytes, expected: str) -> None:
+    found = said(AT_A_GLANCE, value)
+    assert (found if isinstance(found, str) else found[0]) == expected  # type: ignore[index]
+
+
+def test_a_name_that_stands_elsewhere_deceives_nobody() -> None:
+    for other in ("tabNote", "tabSales Order"):
+        row = {"table": other, "status": f'"table":"{other}"'}
+        for table, expected in (("tabSales Order", RowChange), ("tabNote", str)):
+            envelope = {"source": {"table": table}, "op": "u", "before": row, "after": row}
+            assert isinstance(AT_A_GLANCE(json.dumps(envelope, separators=(",", ":")).encode()), expected)
