@@ -27,7 +27,7 @@ _TIMES = frozenset({"ts_ms", "ts_us", "ts_ns"})
 _TRANSACTION = _TIMES | {"status", "id", "event_count", "data_collections"}
 _TRANSACTION_MARKERS = (Raw(b'"BEGIN"'), Raw(b'"END"'))
 _SCHEMA_CHANGE = frozenset({"source", "databaseName", "ddl"})
-_TABLE = b'"table":"'
+_TABLE, _WRAPPER = b'"table":"', b'{"schema":'
 _NULL = Raw(b"null")
 _NO_ENCODINGS: Mapping[str, Encoding] = {}
 
@@ -71,8 +71,11 @@ class _Glance:
 
     def change(self, value: bytes) -> RowChange | str | None:
         """The change of a tracked row, or `untracked`; None for all that is not so simple."""
-        at = value.rfind(_TABLE) + len(_TABLE)
-        known = self._readers.get(value[at : value.find(b'"', at)])
+        found = value.rfind(_TABLE)
+        if found < 0 or value.startswith(_WRAPPER):
+            return None
+        name = found + len(_TABLE)
+        known = self._readers.get(value[name : value.find(b'"', name)])
         try:
             if known is None:
                 return self._untracked(value)
@@ -85,9 +88,8 @@ class _Glance:
             return None
         if after is None and op != "d":
             return None
-        change = RowChange(op, envelope.before, after, source, reader, _NO_ENCODINGS, envelope.transaction)
-        change.ts_ms = envelope.ts_ms
-        return change
+        before, transaction = envelope.before, envelope.transaction
+        return RowChange(op, before, after, source, reader, _NO_ENCODINGS, transaction, envelope.ts_ms)
 
     def _untracked(self, value: bytes) -> str | None:
         named = self._decode_named(value)
