@@ -24,7 +24,7 @@ from consumer.core.milestones import Milestone
 from consumer.core.positions import LogEnds
 from consumer.core.records import Chunk, Partition, Record, partition_of
 from consumer.core.trackers import Tracker, Trackers, check_together
-from consumer.errors import ConfigError
+from consumer.errors import ConfigError, StoreDown
 from consumer.kafka.log import Log
 from consumer.postgres.audit import audited_tables
 from consumer.postgres.trackers import apply_trackers
@@ -64,6 +64,17 @@ def run_backtest(
         MilestonesError: a server is away.
     """
     now, new = _both_trackers(settings, request)
+    report = _run(settings, request, (now, new), progress, apart_from)
+    for tracker in now.trackers:
+        report.of(tracker.name)
+    report.account_for(new.trackers)
+    return report
+
+
+def _run(
+    settings: Settings, request: Request, trackers: tuple[Trackers, Trackers], progress: Progress, apart_from: int
+) -> Backtest:
+    now, new = trackers
     if request.input is not None:
         return _over_file(settings, request, (now, new), progress)
     topics = topics_of(settings)
@@ -94,13 +105,16 @@ def run_backtest(
 
 def _both_trackers(settings: Settings, request: Request) -> tuple[Trackers, Trackers]:
     """Those to compare with, and the new ones as they would be once they were applied."""
-    wanted = settings.tracker_list() if request.trackers is None else read_trackers(request.trackers)
+    wanted = settings.tracker_list() if request.trackers is None else read_trackers(request.trackers, "--trackers")
     if wanted is None:
         raise ConfigError("there is nothing to try: config.yaml has no `trackers:`; name a file with --trackers")
     check_together(wanted)
     if request.base is not None:
-        return Trackers("now", tuple(read_trackers(request.base))), Trackers("new", tuple(wanted))
-    force = trackers_in_force(settings)
+        return Trackers("now", tuple(read_trackers(request.base, "--base"))), Trackers("new", tuple(wanted))
+    try:
+        force = trackers_in_force(settings)
+    except StoreDown as error:
+        raise StoreDown(f"{error}; without it, --base names a file with the rules to compare with") from error
     plan = apply_trackers(settings.dsn, wanted, dry_run=True)
     left = {tracker.name: tracker for tracker in force.trackers}
     for tracker in plan.removed:

@@ -30,12 +30,17 @@ class Book(Memory, Protocol):
 
 
 class Read(msgspec.Struct, frozen=True):
-    """What some records came to: how many there were, how many cannot be read, and by side what may be milestones."""
+    """What some records came to: how many there were, how many cannot be read, and by side what may be milestones.
+
+    `changed`: the document types with a change; `absent`: how many changes lacked a column, by (document type, column).
+    """
 
     records: int
     unreadable: int
     readings: Mapping[str, Reading]
     unjudged: Counter[tuple[str, str]]
+    changed: frozenset[str]
+    absent: Counter[tuple[str, str]]
 
 
 class SidesReader:
@@ -63,7 +68,8 @@ class SidesReader:
             Fatal: the schema registry does not answer.
         """
         found: dict[str, list[tuple[Partition, str, Sequence[Candidate]]]] = {}
-        unreadable, unjudged = 0, Counter[tuple[str, str]]()
+        unreadable, unjudged, absent = 0, Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+        changed: set[str] = set()
         for key, records in chunk.items():
             span = self._spans[key]
             asked = records if self._dead is None else self._dead[key].undecided(records)
@@ -73,13 +79,16 @@ class SidesReader:
                 if decoded.held:
                     raise Fatal(f"{decoded.held_because}; without it the input cannot be read: start again then")
                 unreadable = max(unreadable, len(decoded.poison))
+                changed.update(event.document_type for event in decoded.events)
+                absent |= decoded.absent
                 for side, rules in parts.items():
                     candidates = _candidates(decoded.events, rules)
                     found.setdefault(side, []).append((key, rules.revision, candidates))
                     if side != NOW:
                         unjudged.update(one for candidate in candidates for one in candidate.unjudged)
         readings = {side: Reading(0, some, [], []) for side, some in found.items()}
-        return Read(sum(map(len, chunk.values())), unreadable, readings, unjudged)
+        count = sum(map(len, chunk.values()))
+        return Read(count, unreadable, readings, unjudged, frozenset(changed), absent)
 
 
 def _candidates(events: Iterable[ChangeEvent], rules: Rules) -> list[Candidate]:
@@ -115,6 +124,8 @@ def backtest(
             report.records += read.records
             report.unreadable += read.unreadable
             report.note_unjudged(read.unjudged)
+            report.changed |= read.changed
+            report.absent += read.absent
             for side, reading in read.readings.items():
                 recomputations[side].take(reading)
             advance(read.records)

@@ -69,6 +69,8 @@ def read_captured(path: str | Path) -> Iterator[CapturedRecord]:
         raise _bad_line(path, number, f"is not a captured record: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _bad_line(path, number, f"is not JSON: {error}") from error
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} does not exist; name a captured stream with --input") from error
     except (OSError, EOFError) as error:
         raise ConfigError(
             f"{path}: cannot be read after line {number}: {error}. "

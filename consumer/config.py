@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ class Settings(BaseSettings):
     postgres: PostgresSection
     processing: ProcessingSection = ProcessingSection()
     documents: dict[str, DocumentSection] = {}
-    trackers: list[dict[str, Any]] | dict[str, Any] | None = Field(
+    trackers: list[Any] | dict[str, Any] | None = Field(
         None, description="Applied at start; or `follow` and `rules`: see docs/trackers.md."
     )
     tests: list[dict[str, Any]] | None = Field(None, description="Cases for `milestones trackers test`.")
@@ -117,25 +118,57 @@ class Settings(BaseSettings):
         return tracker_section(self.trackers, "trackers").follow
 
 
-def trackers_from_list(entries: object, place: str) -> list[Tracker]:
+_UNIONS = ("list[", "dict[")
+"""How pydantic names the parts of a union, among the keys that led to an error."""
+
+
+def trackers_from_list(entries: object, place: str, placed: Callable[[int], str] | None = None) -> list[Tracker]:
     """Trackers from a YAML list.
 
+    Args:
+        placed: says where an entry stands; by default `<place>[2]`.
+
     Raises:
-        ConfigError: naming the entry and the key.
+        ConfigError: naming each entry that is wrong, and the key.
     """
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+    if not isinstance(entries, list):
         raise ConfigError(f"{place}: a list of trackers is expected, each with document_type and track_field")
-    trackers = [tracker_from(entry, f"{place}[{at}]") for at, entry in enumerate(entries)]
+    trackers: list[Tracker] = []
+    errors: list[str] = []
+    for at, entry in enumerate(entries):
+        where = placed(at) if placed is not None else f"{place}[{at}]"
+        try:
+            if not isinstance(entry, dict):
+                said = "nothing" if entry is None else repr(entry)
+                raise ConfigError(
+                    f"{where}: a tracker has keys, document_type and track_field at least; this is {said}"
+                )
+            trackers.append(tracker_from(entry, where))
+        except ConfigError as error:
+            errors.append(str(error))
+    if errors:
+        raise ConfigError("\n".join(errors))
     check_together(trackers)
     return trackers
 
 
-def read_trackers(path: Path) -> list[Tracker]:
-    """A file of trackers: a YAML list as under `trackers:`, or a mapping with that key."""
-    content = read_yaml(path).content
+def read_trackers(path: Path, option: str = "--file") -> list[Tracker]:
+    """A file of trackers: a YAML list as under `trackers:`, or a mapping with that key.
+
+    Args:
+        option: of the command line that named it.
+    """
+    return trackers_in(read_yaml(path, option=option))
+
+
+def trackers_in(document: Document) -> list[Tracker]:
+    """The trackers of a file, at its top or under `trackers`."""
+    content, prefix = document.content, Location()
     if isinstance(content, dict) and "trackers" in content:
-        content = tracker_section(content["trackers"], f"{path.name}: trackers").entries or []
-    return trackers_from_list(content, path.name)
+        said, prefix = content["trackers"], ("trackers",)
+        content = tracker_section(said, document.place(prefix)).entries or []
+        prefix = (*prefix, "rules") if isinstance(said, dict) else prefix
+    return trackers_from_list(content, document.path.name, lambda at: document.place((*prefix, at)))
 
 
 def load(path: Path) -> Settings:
@@ -157,17 +190,21 @@ def load(path: Path) -> Settings:
         where = document.place(("output", "format"))
         raise ConfigError(f"{where}: avro needs a schema registry; set output.registry.url, or input.registry.url")
     check_topics(document, settings.input, settings.inputs, (settings.output.topic, settings.dead_letter_topic))
+    if "trackers" in content:
+        trackers_in(document)
     settings.tracker_list()
     return settings
 
 
 def _explained(document: Document, detail: Any) -> str:
-    location: Location = tuple(detail["loc"])
+    location: Location = tuple(part for part in detail["loc"] if not str(part).startswith(_UNIONS))
     place = document.place(location)
     if detail["type"] == "extra_forbidden":
         return f"{place}: unknown key{_nearest(location)}"
     if detail["type"] == "missing":
         return f"{place}: is missing, and has no default"
+    if detail["type"] in ("model_type", "dict_type", "model_attributes_type"):
+        return f"{place}: keys with values are expected here, as in `key: value`, not {detail['input']!r}"
     return f"{place}: {detail['msg'].removeprefix('Value error, ')}"
 
 

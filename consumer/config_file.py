@@ -34,12 +34,15 @@ class Document:
         while known and known not in self.lines:
             known = known[:-1]
         line = f":{self.lines[known]}" if known in self.lines else ""
-        dotted = ".".join(str(part) for part in location)
+        dotted = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
         return f"{self.path.name}{line}: {dotted}" if dotted else f"{self.path.name}{line}"
 
 
-def read_yaml(path: Path, environment: Mapping[str, str] | None = None) -> Document:
+def read_yaml(path: Path, environment: Mapping[str, str] | None = None, option: str = "--config") -> Document:
     """A YAML file with its variables filled in.
+
+    Args:
+        option: of the command line that named it.
 
     Raises:
         ConfigError: the file is missing, is not YAML, repeats a key, or names a variable that is not set.
@@ -48,16 +51,28 @@ def read_yaml(path: Path, environment: Mapping[str, str] | None = None) -> Docum
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except FileNotFoundError as error:
-        raise ConfigError(
-            f"{path} does not exist; name another with --config, or copy the project's config.yaml"
-        ) from error
+        copy = ", or copy the project's config.yaml" if option == "--config" else ""
+        raise ConfigError(f"{path} does not exist; name another with {option}{copy}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path.name} is not YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(_no_yaml(path, error)) from error
     reader = _Reader(path, os.environ if environment is None else environment)
     content = None if node is None else reader.read(node, ())
     return Document(path, content, reader.lines)
+
+
+def _no_yaml(path: Path, error: yaml.YAMLError) -> str:
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    if mark is None or problem is None:
+        return f"{path.name} is not YAML: {' '.join(str(error).split())}"
+    hint = "check indentation, colons and quotes around it"
+    if "\\t" in problem:
+        hint = "indent with spaces, not with tabs"
+    context = getattr(error, "context", None)
+    inside = f" {context}" if context else ""
+    snippet = mark.get_snippet(indent=2) or ""
+    return f"{path.name}:{mark.line + 1}: is not YAML{inside}: {problem}; {hint}\n{snippet}".rstrip()
 
 
 class _Reader:
@@ -74,7 +89,17 @@ class _Reader:
             return [self.read(item, (*location, at)) for at, item in enumerate(node.value)]
         if node.tag in _WHOLE_OR_BOOLEAN and not _PLAIN.fullmatch(node.value):
             return node.value
-        value = self._scalars.construct_object(node, deep=True)
+        try:
+            value = self._scalars.construct_object(node, deep=True)
+        except yaml.YAMLError as error:
+            raise ConfigError(
+                f"{self._place(location)}: YAML takes what begins with ! for a tag ({node.tag}); put the whole value "
+                "into quotes, or write | and the value into the next line"
+            ) from error
+        except ValueError as error:
+            raise ConfigError(
+                f"{self._place(location)}: {node.value} is no date or time that exists: {error}"
+            ) from error
         return self._filled(value, location) if isinstance(value, str) else value
 
     def _mapping(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from consumer.core.cases import Case, records_of
 from consumer.core.compiled import Rules
 from consumer.core.evaluation import BOTH_HALVES, Alias, AliasKey, Context, alias_keys, evaluate
 from consumer.core.events import Decoded
+from consumer.core.explaining import Known, explain
 from consumer.core.matching import StateKey, match
 from consumer.core.milestones import Milestone
 from consumer.core.records import Batch, Partition, Record, Span, offset_of, partition_of
 from consumer.core.states import DocumentState
+from consumer.core.told import Told
 from consumer.core.trackers import DocumentType
 
 
 class Decoder(Protocol):
-    """Bytes to change events."""
+    """Bytes to change events, and what a record says in full."""
 
     def decode(self, batch: Batch) -> Decoded: ...
+    def tell(self, record: Record, batch: Batch) -> Told: ...
 
 
 class Tried(NamedTuple):
-    """What one record came to: milestones, why rules could not tell (by tracker and reason), and why it is poison."""
+    """What one record came to: milestones, by tracker why it is none, and why it is poison."""
 
     milestones: Sequence[Milestone]
-    unjudged: Counter[tuple[str, str]]
+    against: Mapping[str, str]
     poison: Sequence[str]
 
 
@@ -43,7 +46,10 @@ class Trial:
         """Evaluates the next record."""
         key, offset = partition_of(record), offset_of(record)
         span = Span(key.topic, key.topic, key.partition, offset, offset, offset + 1)
-        decoded = self._decoder.decode(Batch([record], {Partition(*key): span}, None))
+        batch = Batch([record], {Partition(*key): span}, None)
+        # Before the states change: an explanation looks at what the record meets.
+        verdicts = explain(self._decoder.tell(record, batch), self._rules, Known(self._states))
+        decoded = self._decoder.decode(batch)
         candidates = match(decoded.events, self._rules)
         seen = {alias: self._aliases[alias] for alias in alias_keys(candidates) if alias in self._aliases}
         halves = {alias: BOTH_HALVES if known.settled else known.first_half for alias, known in seen.items()}
@@ -51,7 +57,8 @@ class Trial:
         for alias, made in reached.aliases.items():
             old = self._aliases.get(alias)
             self._aliases[alias] = made if old is None else Alias(alias, old.renamed_at, old.first_half, settled=True)
-        return Tried(reached.milestones, reached.unjudged, [letter.message for letter in decoded.poison])
+        against = {one.tracker: f"{one.reason}: {one.detail}" for one in verdicts if not one.reached}
+        return Tried(reached.milestones, against, [letter.message for letter in decoded.poison])
 
 
 def failures_of(case: Case, trial: Trial, described: DocumentType) -> list[str]:
@@ -60,13 +67,12 @@ def failures_of(case: Case, trial: Trial, described: DocumentType) -> list[str]:
     for number, (change, record) in enumerate(zip(case.changes, records_of(case, described), strict=True), 1):
         tried = trial.take(record)
         reached = {milestone.milestone_tracker: milestone.value for milestone in tried.milestones}
-        reasons = dict(tried.unjudged.keys())
         place = f"change {number}"
         failures += [f"{place} cannot be read: {message}" for message in tried.poison]
         for tracker, value in change.reaches.items():
             if tracker not in reached:
-                why = f" ({reasons[tracker]})" if tracker in reasons else ""
-                failures.append(f"{place} does not reach {tracker!r}{why}")
+                why = tried.against.get(tracker, "no tracker of this document type")
+                failures.append(f"{place} does not reach {tracker!r}: {why}")
             elif value not in (None, reached[tracker]):
                 failures.append(f"{place} reaches {tracker!r} with {reached[tracker]!r} instead of {value!r}")
         failures += [

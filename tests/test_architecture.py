@@ -48,7 +48,7 @@ LAYERS: dict[str, set[str]] = {
         "app", "app_audit", "app_output", "reading", "recomputing", "replaying", "scratch", "config", "kafka",
         "postgres", "core", "errors",
     },
-    "app_trying": {"app", "trying", "config", "config_file", "core", "errors"},
+    "app_trying": {"app", "trying", "config", "config_file", "formats", "core", "errors"},
     "trying": {"core"},
     "supervisor": set(),
     "probes": {"errors"},

@@ -69,7 +69,9 @@ def _backtest(
     with records_progress() as steps:
         report = run_backtest(load(config), request, steps)
     if as_json:
-        typer.echo(json.dumps({"differs": report.differs, **msgspec.to_builtins(report)}))
+        told = msgspec.to_builtins(report)
+        del told["changed"], told["absent"]
+        typer.echo(json.dumps({"differs": report.differs, **told}))
     else:
         _print(report, "in the table" if against_table else "now")
     if report.differs:
@@ -105,6 +107,8 @@ def _print(report: Backtest, left: str) -> None:
     for tracker, reasons in sorted(report.unjudged.items()):
         said = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
         console.print(Text(f"could not tell: {tracker}: {said}", style="yellow"), soft_wrap=True)
+    for tracker, reason in sorted(report.silent.items()):
+        console.print(Text(f"nothing: {printable(tracker)}: {reason}", style="yellow"), soft_wrap=True)
     for kind, some in report.samples.items():
         _print_samples(kind, some, sum(getattr(line, kind) for line in report.trackers.values()))
     if not report.differs:

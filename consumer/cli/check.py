@@ -9,9 +9,11 @@ import typer
 import yaml
 from rich.text import Text
 
+from consumer.app_trying import rules_and_cases
 from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, errors
 from consumer.config import Settings, effective, load
 from consumer.diagnosis.configuration import configuration_findings
+from consumer.diagnosis.findings import counted
 from consumer.packaged import packaged
 
 
@@ -31,10 +33,12 @@ def check(
     settings = load(config)
     typer.echo(yaml.safe_dump(effective(settings), sort_keys=False, allow_unicode=True), nl=False)
     trackers = settings.tracker_list() or []
+    if settings.tests is not None:
+        rules_and_cases(settings, config, None)
     for one in configuration_findings(trackers, settings.document_types()):
         errors.print(Text(f"{one.level}: {one.place}: {one.found} → {one.fix}", style="yellow"), soft_wrap=True)
     count = len(trackers)
-    errors.print(f"[green]ok[/]: {config.name} is valid; {count} trackers", highlight=False, soft_wrap=True)
+    errors.print(f"[green]ok[/]: {config.name} is valid; {counted(count, 'tracker')}", highlight=False, soft_wrap=True)
 
 
 def _schema() -> dict[str, Any]:

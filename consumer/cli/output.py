@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +15,11 @@ from rich.text import Text
 
 from consumer.postgres.trackers import Plan
 
-console = Console()
-errors = Console(stderr=True)
+_WIDE = 200
+"""Columns of what is no terminal: names are to be found whole by whoever searches a file for them."""
+
+console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDE)
+errors = Console(stderr=True, width=None if sys.stderr.isatty() or "COLUMNS" in os.environ else _WIDE)
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", envvar="MILESTONES_CONFIG", help="Configuration.")]
 DEFAULT_CONFIG = Path("config.yaml")

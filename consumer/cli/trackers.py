@@ -13,6 +13,7 @@ from consumer.app_trying import rules_and_cases, tried
 from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console, show_plan
 from consumer.config import load, read_trackers
 from consumer.core.trackers import EVERY, Rule, Tracker
+from consumer.diagnosis.findings import counted
 from consumer.errors import ConfigError
 from consumer.postgres.trackers import apply_trackers, current_trackers, history, remove_tracker, set_disabled
 
@@ -113,7 +114,7 @@ def run_cases(
         console.print(Text.assemble((sign, style), f" {case.name}"), soft_wrap=True)
         for failure in failures:
             console.print(Text(f"    {failure}"), soft_wrap=True)
-    console.print(Text(f"{len(cases)} cases, {failed} failed"), soft_wrap=True)
+    console.print(Text(f"{counted(len(cases), 'case')}, {failed} failed"), soft_wrap=True)
     if failed:
         raise typer.Exit(3)
 

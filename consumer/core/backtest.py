@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from consumer.core.audit import Expected
 from consumer.core.compiled import DocumentPlan, Rules
 from consumer.core.milestones import Milestone
+from consumer.core.trackers import Tracker
 
 BOTH, NOW, NEW = "both", "now", "new"
 """Whose milestones they are: of the fields that both sides follow alike, of the rules now, of the new ones."""
@@ -108,7 +109,9 @@ class Compared(msgspec.Struct):
 class Backtest(msgspec.Struct):
     """What a backtest came to. `unjudged`: by tracker and reason, where the new rules could not tell.
 
-    `samples`: the first ones of `added`, `removed` and `changed`.
+    `samples`: the first ones of `added`, `removed` and `changed`. `silent`: trackers of the new rules without any
+    milestone, and what is known of the reason. `changed` and `absent`: document types with a change, and how many
+    changes lacked a column.
     """
 
     records: int = 0
@@ -117,6 +120,9 @@ class Backtest(msgspec.Struct):
     trackers: dict[str, Compared] = {}
     samples: dict[str, list[Sample]] = {}
     unjudged: dict[str, dict[str, int]] = {}
+    silent: dict[str, str] = {}
+    changed: set[str] = msgspec.field(default_factory=set)
+    absent: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
 
     @property
     def differs(self) -> bool:
@@ -128,6 +134,19 @@ class Backtest(msgspec.Struct):
         for (tracker, reason), times in found.items():
             reasons = self.unjudged.setdefault(tracker, {})
             reasons[reason] = reasons.get(reason, 0) + times
+
+    def account_for(self, trackers: Iterable[Tracker]) -> None:
+        """Each of the new rules has its line; those without a milestone have a reason, if there is one to see."""
+        for tracker in trackers:
+            if self.of(tracker.name).new:
+                continue
+            columns = tracker.rule.filled or (tracker.track_field,)
+            lacking = {column: times for column in columns if (times := self.absent[tracker.document_type, column])}
+            if tracker.document_type not in self.changed and not lacking:
+                self.silent[tracker.name] = f"no change of a {tracker.document_type} was read"
+            elif lacking:
+                said = ", ".join(f"{column} in {times:,}" for column, times in lacking.items())
+                self.silent[tracker.name] = f"changes lack its column: {said}"
 
     def of(self, tracker: str) -> Compared:
         """The line of a tracker."""

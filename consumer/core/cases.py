@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -44,15 +44,18 @@ class Case(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...]
 
 
-def cases_from(entries: object, place: str) -> list[Case]:
-    """Cases from what a person wrote in YAML; `place` is named in errors.
+def cases_from(entries: object, placed: Callable[[int], str]) -> list[Case]:
+    """Cases from what a person wrote in YAML; `placed` says where an entry stands.
 
     Raises:
         ConfigError: naming the case and the key.
     """
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ConfigError(f"{place}: a list of cases is expected, each with document_type and changes")
-    return [_case(entry, f"{place}[{at}]") for at, entry in enumerate(entries)]
+    if not isinstance(entries, list):
+        raise ConfigError("tests: a list of cases is expected, each with document_type and changes")
+    for at, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            raise ConfigError(f"{placed(at)}: a case has keys, document_type and changes; this is {entry!r}")
+    return [_case(entry, placed(at)) for at, entry in enumerate(entries)]
 
 
 def _case(entry: Mapping[str, object], place: str) -> Case:

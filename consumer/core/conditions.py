@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Final, Protocol
 
-from consumer.core.condition_text import columns_in, conjuncts, is_called, tokens
+from consumer.core.condition_hints import name_hint, overload_hint, syntax_hint
+from consumer.core.condition_text import columns_in, conjuncts, tokens
 from consumer.errors import ConfigError, RuleError
 
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ class Condition:
         used = {token.text for token in words if token.kind == "word"}
         self._uses = tuple(name for name in VARIABLES if name in used)
         self._expression = _compiled(text, place)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it looks at nothing of the change."""
+        return not self._uses
 
     def holds(self, event: ChangeEvent, track_field: str) -> bool:
         """Whether it is true of this change.
@@ -189,15 +195,11 @@ def _told(error: str, text: str) -> str:
         return error
     line, column, complaint = int(found[1]), int(found[2]), found[3].replace(" (in container '')", "")
     undeclared = _UNDECLARED.search(complaint)
-    hint = ""
     if undeclared is not None:
-        name = undeclared[1].partition(".")[0]
-        hint = f"; a column is after.{name} or before.{name}, and beside them there are op, changed, actor and now"
-        if is_called(text, undeclared[1]):
-            hint = "; CEL has no such function"
+        hint = name_hint(text, undeclared[1])
     elif "matching overload" in complaint:
-        hint = "; both sides have to be of one type: double(…), int(…), string(…) and timestamp(…) convert"
-    elif "mismatched input" in complaint:
-        complaint, hint = complaint.partition(" expecting ")[0], "; something is missing there"
-    shown = (text.splitlines() or [""])[line - 1]
-    return f"line {line}, column {column}: {complaint}{hint}\n  {shown}\n  {' ' * (column - 1)}^"
+        hint = overload_hint(complaint)
+    else:
+        complaint, hint = complaint.partition(" expecting ")[0], syntax_hint(text) or "something is missing there"
+    shown = [*text.splitlines(), ""][line - 1]
+    return f"line {line}, column {column}: {complaint}; {hint}\n  {shown}\n  {' ' * (column - 1)}^"

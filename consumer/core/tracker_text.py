@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, datetime, time
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import NamedTuple
@@ -29,6 +30,7 @@ DOCSTATUS = {"draft": "0", "submitted": "1", "cancelled": "2"}
 """What Frappe calls the values of `docstatus`."""
 
 _MOST_LABELS = 50
+_WITH_NUMBERS = ("text", "decimal", "float", "bits", "json")
 _FIELD = ("track_field", "filled", "docstatus")
 _KEYS = {"name", "description", "document_type", "track_field", "docstatus", "disabled", *Rule.__struct_encode_fields__}
 
@@ -65,6 +67,8 @@ def tracker_from(fields: Mapping[str, object], place: str) -> Tracker:
     Raises:
         ConfigError: a key is unknown or missing, or a value does not fit.
     """
+    named = fields.get("name")
+    place = f"{place} ({named})" if named else place
     for key in fields:
         if key not in _KEYS:
             near = get_close_matches(str(key), _KEYS, n=1)
@@ -75,7 +79,7 @@ def tracker_from(fields: Mapping[str, object], place: str) -> Tracker:
         raise ConfigError(f"{place}: document_type is missing: a tracker needs it, and a field")
     track_field = _track_field(fields, place)
     name = str(fields.get("name") or f"{document_type}-{track_field}")
-    place = f"{place} ({name})"
+    place = place if named else f"{place} ({name})"
     tracker = Tracker(
         name=name,
         document_type=document_type,
@@ -145,8 +149,8 @@ def _rule_from(fields: Mapping[str, object], track_field: str, place: str) -> Ru
     if filled and (values is not None or fields.get("from_values") is not None):
         raise ConfigError(f"{place}: filled has no values; leave `values` and `from_values` out")
     when = _text(fields, "when", place)
-    if when:
-        Condition(when, place)
+    if when and Condition(when, place).is_constant:
+        raise ConfigError(f"{place}: when looks at nothing of the change; name a column, as in after.status")
     rule = Rule(
         values=_texts(values, "values", reading, place),
         from_values=_texts(fields.get("from_values"), "from_values", reading, place),
@@ -180,7 +184,12 @@ def _texts(values: object, key: str, encoding: Encoding, place: str) -> tuple[st
     if values is None:
         return ()
     if not isinstance(values, list):
-        raise ConfigError(f"{place}: {key} is a list, not {values!r}")
+        raise ConfigError(f"{place}: {key} is a list, not {values!r}; write [{values}]")
+    if not values:
+        raise ConfigError(f"{place}: {key} is an empty list; leave it out, if any value counts")
+    for value in values:
+        if isinstance(value, dict | list):
+            raise ConfigError(f"{place}: {key}: {value!r} is no value; quote a text that has a colon")
     return tuple(_canonical(value, key, encoding, place) for value in values)
 
 
@@ -209,9 +218,22 @@ def _bound(fields: Mapping[str, object], key: str, encoding: Encoding, place: st
     if isinstance(value, bool | list | dict):
         raise ConfigError(f"{place}: {key} is a number, a date or a time, not {value!r}")
     text = _canonical(value, key, encoding, place)
-    if number_of(text) is None and not (text[:4].isdigit() or text[2:3] == ":"):
+    if number_of(text) is None and not _is_moment(text):
         raise ConfigError(f"{place}: {key} is a number, a date (2026-12-31) or a time, not {text!r}")
+    if number_of(text) is not None and encoding.name not in _WITH_NUMBERS:
+        raise ConfigError(f"{place}: {key} is a number, and a value that is read `as: {encoding.name}` is none")
     return text
+
+
+def _is_moment(text: str) -> bool:
+    """Whether this is a date or a time that exists; of a time stamp, its seconds may be left out."""
+    for kind in (date, datetime, time):
+        try:
+            kind.fromisoformat(text)
+        except ValueError:
+            continue
+        return True
+    return False
 
 
 def _check_threshold(rule: Rule, place: str) -> None:
@@ -257,7 +279,7 @@ def _check(tracker: Tracker, place: str) -> None:
     if tracker.track_field == "docstatus":
         for value in (*rule.values, *rule.from_values):
             if value not in DOCSTATUS.values():
-                raise ConfigError(f"{place}: docstatus is {', '.join(DOCSTATUS)}, not {value!r}")
+                raise ConfigError(f"{place}: docstatus is one of {', '.join(DOCSTATUS)}, not {value!r}")
     texts = (tracker.name, tracker.document_type, tracker.track_field)
     written = (*texts, tracker.description, rule.owner, rule.when, *rule.values, *rule.from_values, *rule.filled)
     if any("\x00" in text for text in (*written, *rule.labels, *rule.labels.values())):

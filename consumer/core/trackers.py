@@ -179,7 +179,11 @@ def check_together(trackers: Sequence[Tracker]) -> None:
         names.add(tracker.name)
         first = first_of.setdefault((tracker.document_type, tracker.track_field), tracker)
         if (first.rule.encoding, first.rule.scale) != (tracker.rule.encoding, tracker.rule.scale):
-            raise ConfigError(f"trackers: {first.name!r} and {tracker.name!r} follow one field but differ in `as`")
+            one, other = (str(t.rule.encoding or "nothing") for t in (first, tracker))
+            raise ConfigError(
+                f"trackers: {first.name!r} and {tracker.name!r} follow one field but differ in `as` or `scale`: "
+                f"{one} and {other}; say the same in both"
+            )
         if first.rule.filled != tracker.rule.filled:
             raise ConfigError(
                 f"trackers: {first.name!r} and {tracker.name!r} follow {tracker.track_field!r}, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
+from consumer.core.conditions import Condition
 from consumer.core.trackers import DocumentType, Tracker
 from consumer.diagnosis.findings import Finding
 from consumer.diagnosis.kinds import finding
@@ -14,7 +15,8 @@ def configuration_findings(trackers: Sequence[Tracker], documents: Mapping[str, 
     """Encodings that are said and never used."""
     fields: dict[str, list[str]] = {}
     for tracker in trackers:
-        fields.setdefault(tracker.document_type, []).append(tracker.track_field)
+        named = Condition(tracker.rule.when, tracker.name).columns if tracker.rule.when else ()
+        fields.setdefault(tracker.document_type, []).extend((tracker.track_field, *tracker.rule.filled, *named))
         if tracker.rule.scale is not None and tracker.rule.encoding != "decimal":
             said = f"scale: {tracker.rule.scale} without as: decimal"
             yield finding("scale-unused", f"tracker {tracker.name}", said)
@@ -29,5 +31,7 @@ def configuration_findings(trackers: Sequence[Tracker], documents: Mapping[str, 
 
 def _unfollowed(place: str, column: str, fields: Sequence[str]) -> Finding:
     close = get_close_matches(column, fields, n=1)
-    advice = f"did you mean {close[0]}?" if close else "nothing, or remove it"
-    return finding("column-unfollowed", place, "no tracker follows this column", advice=advice)
+    advice = f"did you mean {close[0]}?" if close else "remove it, or leave it for a tracker to come"
+    return finding(
+        "column-unfollowed", place, "no tracker follows this column, and no condition names it", advice=advice
+    )

@@ -23,9 +23,13 @@ SMALLEST = "kafka: {bootstrap.servers: k, group.id: g}\npostgres: {dsn: postgres
 BIG = tracker(name="big", when="after.total >= 100")
 
 
+def placed(at: int) -> str:
+    return f"tests[{at}]"
+
+
 def failures(changes: list[dict[str, Any]], documents: dict[str, DocumentType] | None = None) -> list[str]:
     rules = rules_of(BIG, tracker(), documents=documents)
-    [case] = cases_from([{"document_type": "Sales Order", "changes": changes}], "tests")
+    [case] = cases_from([{"document_type": "Sales Order", "changes": changes}], placed)
     described = (documents or {}).get("Sales Order") or DocumentType("Sales Order")
     return failures_of(case, Trial(rules, ChangeDecoder(rules)), described)
 
@@ -51,7 +55,7 @@ def test_a_case_holds_where_each_change_reaches_what_it_names_and_nothing_else()
         ([{"after": {"total": 5}, "reaches": ["big"]}], "change 1 does not reach 'big'"),
         (
             [{"after": {"status": "Open"}, "reaches": ["big", "Sales Order-status"]}],
-            "change 1 does not reach 'big' (a column is not in the record)",
+            "change 1 does not reach 'big': a column is not in the record",
         ),
         (
             [{"after": {"status": "Open", "total": 5}, "reaches": {"Sales Order-status": "open"}}],
@@ -69,7 +73,7 @@ def test_documents_have_the_table_key_and_actor_that_config_yaml_says() -> None:
     described = DocumentType("Sales Order", table="orders", key=("company", "no"), actor="editor")
     changes = [{"after": {"status": "Open", "total": 1}, "actor": "ada", "reaches": "Sales Order-status"}]
     assert failures(changes, {"Sales Order": described}) == []
-    [case] = cases_from([{"document_type": "Sales Order", "document": "D", "changes": changes}], "tests")
+    [case] = cases_from([{"document_type": "Sales Order", "document": "D", "changes": changes}], placed)
     [record] = records_of(case, described)
     assert b'"table":"orders"' in (record.value() or b"")
     assert b'"editor":"ada"' in (record.value() or b"")
@@ -91,7 +95,7 @@ def test_documents_have_the_table_key_and_actor_that_config_yaml_says() -> None:
 )
 def test_a_case_that_cannot_be_read_is_told_with_its_place(entry: dict[str, Any], wrong: str) -> None:
     with pytest.raises(ConfigError, match=wrong):
-        cases_from([entry], "tests")
+        cases_from([entry], placed)
 
 
 def run(tmp_path: Path, text: str, file: str | None = None) -> tuple[int, str]:
@@ -113,7 +117,7 @@ def page_example() -> str:
 
 @pytest.mark.parametrize("file", [None, "rules.yaml"])
 def test_the_example_of_the_page_holds(tmp_path: Path, file: str | None) -> None:
-    assert run(tmp_path, page_example(), file) == (0, "✓ an order is approved once it is large\n1 cases, 0 failed\n")
+    assert run(tmp_path, page_example(), file) == (0, "✓ an order is approved once it is large\n1 case, 0 failed\n")
 
 
 def test_a_case_that_does_not_hold_ends_with_3(tmp_path: Path) -> None:
@@ -121,7 +125,10 @@ def test_a_case_that_does_not_hold_ends_with_3(tmp_path: Path) -> None:
     content["tests"][0]["changes"][1]["reaches"] = "big-order-approved"
     code, said = run(tmp_path, yaml.safe_dump(content))
     assert code == 3
-    assert "✗ an order is approved once it is large\n    change 2 does not reach 'big-order-approved'\n" in said
+    assert (
+        "✗ an order is approved once it is large\n    change 2 does not reach 'big-order-approved': condition false: "
+        in said
+    )
 
 
 def test_a_tracker_that_is_not_there_is_named_with_the_nearest(tmp_path: Path) -> None:

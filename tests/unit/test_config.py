@@ -118,7 +118,12 @@ def test_the_environment_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ("trackers:\n  - document_type: A\n    track_field: f\n    vales: [x]\n", "trackers[0]: unknown key 'vales'"),
         ("trackers:\n  - {document_type: Milestone, track_field: f}\n", "is this program's own"),
         ("input:\n  topic: a\n  topic: b\n", "config.yaml:8: 'topic' stands twice in one place"),
-        ("input: [\n", "config.yaml is not YAML"),
+        ("input: [\n", "config.yaml:7: is not YAML while parsing a flow node: expected the node content"),
+        ("trackers:\n\t- a\n", "config.yaml:7: is not YAML while scanning for the next token: found character"),
+        ("trackers:\n\t- a\n", "indent with spaces, not with tabs"),
+        ("trackers:\n  - Sales Order\n", "config.yaml:7: trackers[0]: a tracker has keys, document_type"),
+        ("trackers:\n  -\n", "document_type and track_field at least; this is nothing"),
+        ("documents:\n  A:\n    columns:\n      x: decimal\n", "A.columns.x: keys with values are expected here"),
     ],
 )  # fmt: skip
 def test_an_error_names_file_line_key_and_the_nearest_key(tmp_path: Path, text: str, wrong: str) -> None:

@@ -86,7 +86,7 @@ def test_values_are_compared_as_canonical_text(
         ({"track_field": None, "filled": ["a", "a"]}, "filled names a column twice"),
         ({"track_field": None, "filled": ["a", "b"], "values": ["x"]}, "filled has no values"),
         ({"track_field": None, "filled": ["a", "b"], "at_least": 5}, "filled has no threshold"),
-        ({"track_field": None, "docstatus": "done"}, "docstatus is draft, submitted, cancelled, not 'done'"),
+        ({"track_field": None, "docstatus": "done"}, "docstatus is one of draft, submitted, cancelled, not 'done'"),
         ({"track_field": None, "docstatus": "draft", "values": [1]}, "docstatus says the values; leave `values` out"),
         ({"at_least": "much"}, "at_least is a number, a date .* or a time, not 'much'"),
         ({"at_least": [1]}, r"at_least is a number, a date or a time, not \[1\]"),
