@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 _HEARD_OF_WITHIN_S = 5.0
 """What was just made is in every broker's metadata by then."""
+_LEFT_OUT_S = 90.0
+"""Longer than any rebalance takes: max.poll.interval.ms, and a session time-out."""
 _SOON_S = 0.5
 """A transaction that is about to be committed takes no longer, unless the broker is slow."""
 
@@ -36,6 +38,7 @@ class Topics(Protocol):
 
     def partitions(self) -> dict[str, int]: ...
     def ask_topic_ids(self, topics: Collection[str]) -> Callable[[], dict[str, str | None]]: ...
+    def ask_members(self, group: str) -> Callable[[], frozenset[str] | None]: ...
     def ends(self, partitions: Sequence[Partition]) -> dict[Partition, LogEnds]: ...
 
 
@@ -76,6 +79,8 @@ class Assignment:
         self._topic_ids: dict[str, str] = {}
         self._gone: set[str] = set()
         self._ends_before: dict[str, dict[Partition, LogEnds]] = {}
+        self._members: Callable[[], frozenset[str] | None] = _nobody_asked
+        self._left_out_since_s: float | None = None
 
     def start_waiting(self) -> None:
         """Starts what can be started.
@@ -96,6 +101,25 @@ class Assignment:
         ready = [key for key in waiting if key in rows or key in begun]
         for start in self._starts(owners, ready, self._store.positions(ready)):
             self._source.start(start)
+
+    def is_left_out(self, member_id: str) -> bool:
+        """Whether the group's coordinator has long known nothing of this worker: its client has lost its way there.
+
+        Looks at what was answered to the question before, and asks anew: nobody waits.
+        """
+        members, self._members = self._members(), self._topics.ask_members(self._group)
+        if members is None:
+            return False
+        if member_id in members:
+            self._left_out_since_s = None
+            return False
+        now_s = self._clock()
+        if self._left_out_since_s is None:
+            self._left_out_since_s = now_s
+        if now_s - self._left_out_since_s < _LEFT_OUT_S:
+            return False
+        self._left_out_since_s = None
+        return True
 
     def check_topics(self, assigned: Iterable[str]) -> None:
         """A stop if a topic is not the one that was read until now, or if one that config.yaml names is gone."""
@@ -239,3 +263,7 @@ class Assignment:
             self._ends_before[topic] = self._topics.ends([key for key in rows if key.topic == topic])
         # Published, too: events of one document stay in order though its key moved.
         return self.reached({key: ends.high for key, ends in self._ends_before[topic].items()})
+
+
+def _nobody_asked() -> None:
+    """Until the first question."""

@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 _FENCED_IN_A_ROW = 3
 _TOPIC_CHECK_S = 5.0
+_MEMBER_CHECK_S = 15.0
 _POSITIONS_S = 1.0
 _LONGEST_PAUSE_S = 2.0
 _SMALLEST_BATCH = 100
@@ -77,6 +78,7 @@ class Worker:
         self._split_until_s = 0.0
         self._failures = self._fencings = 0
         self._resume_at_s = self._check_at_s = self._observe_at_s = self._ask_at_s = self._complain_at_s = 0.0
+        self._member_at_s = 0.0
         self._have_waited: set[str] = set()
         self.stopping = False
         source.before_revoke = self._settle
@@ -123,6 +125,10 @@ class Worker:
         if now >= self._check_at_s:
             self._check_at_s = now + _TOPIC_CHECK_S
             self._assignment.check_topics({key.topic for key in self._source.assigned})
+        if now >= self._member_at_s:
+            self._member_at_s = now + _MEMBER_CHECK_S
+            if self._assignment.is_left_out(self._source.member_id):
+                self._join_anew()
         with metrics.timed("consume"):
             batch = self._source.poll(self._batch_records, self._limits.bytes, self._limits.poll_timeout_s)
         if batch is not None:
@@ -239,6 +245,15 @@ class Worker:
         self._failures += 1
         self._resume_at_s = time.monotonic() + min(0.05 * 2 ** min(self._failures, 10), _LONGEST_PAUSE_S)
 
+    def _join_anew(self) -> None:
+        """Nothing that is in flight counts: to the group this worker was not there."""
+        self._settle()
+        self._storing = self._publishing = None
+        log.warning("the group's coordinator knows nothing of this worker, it joins anew with a new client")
+        metrics.RECOVERIES.labels("LeftOut").inc()
+        self._force.forget_starts()
+        self._source.rejoin()
+
     def _count_fencing(self, error: PublishDown) -> None:
         self._fencings = self._fencings + 1 if error.fenced else 0
         if self._fencings >= _FENCED_IN_A_ROW:
@@ -256,7 +271,7 @@ class Worker:
             metrics.observe_stuck(self._movement.stuck_s(assigned, confirmed, ends, now))
             metrics.forget(self._observed - assigned)
             self._observed = assigned
-            metrics.READY.set(1 if self._source.is_member and not self._source.waiting else 0)
+            metrics.READY.set(1 if self._source.member_id and not self._source.waiting else 0)
 
     def _done(self) -> bool:
         """Whether every partition was stored and published up to the end it had at the start, by whichever worker."""

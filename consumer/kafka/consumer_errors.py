@@ -66,15 +66,19 @@ class Troubles:
         """The first one is what the loop stops with."""
         self._fatal = self._fatal or error
 
-    def kept(self, callback: Callable[_Arguments, None]) -> Callable[_Arguments, None]:
+    def kept(self, callback: Callable[_Arguments, None], is_heard: Callable[[], bool]) -> Callable[_Arguments, None]:
         """A callback that does not raise: the client would drop the record that it holds, and go on behind it.
 
         What it would have raised stops the loop, before anything is taken from what the client gives next.
+
+        Args:
+            is_heard: whether the client is still the one that is read from.
         """
 
         def guarded(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> None:
             try:
-                callback(*arguments, **named)
+                if is_heard():
+                    callback(*arguments, **named)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is kept
                 self.stop(broken(callback.__name__.lstrip("_"), error))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
@@ -15,6 +16,7 @@ from consumer.core.positions import Start
 from consumer.core.records import Batch, Partition, Record, Span, offset_of, partition_of
 from consumer.errors import Fatal, PublishDown
 from consumer.kafka.consumer_errors import OF_AN_OFFSET, STOP, Troubles, broken
+from consumer.kafka.detached import detached
 from consumer.kafka.holding import Holding, keys_of
 from consumer.kafka.offsets import CALL_TIMEOUT_S, GroupOffsets
 from consumer.kafka.reading import Reading
@@ -40,13 +42,26 @@ class Source:
         self._strayed: set[Partition] = set()
         self._troubles = Troubles()
         self._revoked = False
-        self.before_revoke: Callable[[], None] = _nothing
-        kept = self._troubles.kept
+        self.before_revoke: Callable[[], None] = lambda: None
+        self._settings, self._inputs = input_settings(kafka, inputs), inputs
+        self._joined = 0
+        self._join()
+
+    def _join(self) -> None:
+        """Becomes a member of the group. What an earlier client still says is not heard."""
+        joined = self._joined = self._joined + 1
+        kept = partial(self._troubles.kept, is_heard=lambda: joined == self._joined)
         callbacks = {"error_cb": kept(self._on_error), "on_commit": kept(self._on_commit)}
-        self._consumer = made(Consumer, {**input_settings(kafka, inputs), **callbacks})
+        self._consumer = made(Consumer, {**self._settings, **callbacks})
         self._offsets = GroupOffsets(self._consumer)
         self._holding = Holding(self._consumer)
-        subscribe(self._consumer, inputs, (kept(self._on_assign), kept(self._on_revoke), kept(self._on_lost)))
+        subscribe(self._consumer, self._inputs, (kept(self._on_assign), kept(self._on_revoke), kept(self._on_lost)))
+
+    def rejoin(self) -> None:
+        """Leaves its client behind, whatever that does, and joins the group with a new one."""
+        detached(self._consumer.close, "close-left-out")
+        self._forget(self.assigned)
+        self._join()
 
     @property
     def assigned(self) -> set[Partition]:
@@ -64,9 +79,9 @@ class Source:
         return {key: reading.span for key, reading in self._reading.items()}
 
     @property
-    def is_member(self) -> bool:
-        """Whether the group's coordinator took this consumer in."""
-        return bool(self._consumer.memberid())
+    def member_id(self) -> str:
+        """What the group's coordinator calls this consumer; empty before it took it in."""
+        return self._consumer.memberid() or ""
 
     def ends(self) -> dict[Partition, int]:
         """The end of each partition that is being read, as the last fetch told it; asks nobody."""
@@ -282,7 +297,3 @@ class Source:
     def close(self) -> None:
         """Leaves the group."""
         leave(self._consumer)
-
-
-def _nothing() -> None:
-    """Until a worker has something in flight."""

@@ -119,6 +119,17 @@ class Topics:
         asked = self._admin.describe_consumer_groups([group], request_timeout=_TIMEOUT_S)[group]
         return len(answer_of(asked).members)
 
+    def ask_members(self, group: str) -> Callable[[], frozenset[str] | None]:
+        """Asks for the ids of a group's members; what comes back tells them, or None without an answer yet, or ever."""
+        asked = self._admin.describe_consumer_groups([group], request_timeout=_TIMEOUT_S)[group]
+
+        def answer() -> frozenset[str] | None:
+            if not asked.done() or asked.exception() is not None:
+                return None
+            return frozenset(str(member.member_id) for member in asked.result().members)
+
+        return answer
+
     def _offsets(self, keys: Sequence[Partition], spec: OffsetSpec) -> dict[Partition, int]:
         asked = {TopicPartition(key.topic, key.partition): spec for key in keys}
         answers = self._admin.list_offsets(asked, request_timeout=_TIMEOUT_S)

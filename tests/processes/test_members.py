@@ -68,3 +68,19 @@ def test_the_workers_of_a_supervisor_that_is_killed_drain_and_end(deployment: De
     assert deployment.members() == []
     deployment.finish()
     deployment.assert_exactly(milestones(stream))
+
+
+def test_a_worker_that_its_group_does_not_know_joins_anew(deployment: Deployment) -> None:
+    stream = changes(1_500)
+    deployment.create(partitions=4)
+    deployment.feed(stream[:500])
+    worker = deployment.start(program=("tests.processes.left_out",))
+    deployment.wait(lambda: sum(deployment.stored().values()) == 500, "what there is, is stored")
+    deployment.wait(lambda: deployment.members() == [], "it is no member any more")
+    deployment.feed(stream[500:])
+    deployment.wait(lambda: "it joins anew with a new client" in worker.log, "it notices")
+    deployment.wait_until_published()
+    deployment.wait_for_members(1)
+    deployment.drain()
+    assert worker.log.count("it joins anew") == 1
+    deployment.assert_exactly(milestones(stream))

@@ -30,6 +30,7 @@ class Kafka:
         self.waiting: set[Partition] = set()
         self.started: dict[Partition, Start] = {}
         self.asked: list[list[str]] = []
+        self.members: frozenset[str] | None = None
 
     def assign(self, topic: str, *numbers: int) -> None:
         self.waiting |= {Partition(topic, number) for number in numbers}
@@ -54,6 +55,11 @@ class Kafka:
     def ask_topic_ids(self, topics: Collection[str]) -> Callable[[], dict[str, str | None]]:
         self.asked.append(sorted(topics))
         return lambda: {topic: self.ids.get(topic) for topic in topics}
+
+    def ask_members(self, group: str) -> Callable[[], frozenset[str] | None]:
+        assert group == GROUP
+        answer = self.members
+        return lambda: answer
 
     def ends(self, partitions: Sequence[Partition]) -> dict[Partition, LogEnds]:
         return {key: self.logs[key.topic][key.partition] for key in partitions}
@@ -276,3 +282,25 @@ def test_an_output_that_is_gone_is_a_stop_that_names_it() -> None:
     now_s[0] = 5.1
     with pytest.raises(Fatal, match="missing topics: elsewhere; create them"):
         deployment.assignment.start_waiting()
+
+
+def test_who_is_no_member_for_longer_than_any_rebalance_takes_is_left_out() -> None:
+    deployment = Deployment(Kafka(a=[5]), Inputs(("a",)))
+
+    def is_left_out(at_s: float, *members: str, me: str = "me", answers: bool = True) -> bool:
+        """The answer that is looked at is the one to the question before."""
+        deployment.now_s, deployment.kafka.members = at_s, frozenset(members) if answers else None
+        return deployment.assignment.is_left_out(me)
+
+    assert not is_left_out(0.0, "other")
+    assert not is_left_out(15.0, "other")
+    assert not is_left_out(90.0, "other")  # Since 15 s: before, nobody had asked.
+    assert not is_left_out(100.0, answers=False)
+    assert not is_left_out(104.0, "other")  # No answer says nothing, neither this nor that.
+    assert is_left_out(106.0, "other")
+    assert not is_left_out(107.0, "other")  # From here it counts anew.
+    assert not is_left_out(190.0, "other", "me")
+    assert not is_left_out(200.0, "other", "me")
+    assert not is_left_out(210.0, me="")
+    assert not is_left_out(230.0, me="")
+    assert is_left_out(330.0, me="")
