@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from typing import NamedTuple, TypeVar
@@ -179,9 +180,23 @@ def chosen_positions(known: Mapping[Partition, StoredPosition], wanted: Wanted, 
     """
     chosen = [key for key, row in known.items() if wanted.takes(key) and row.consumer_group == settings.group]
     if not chosen:
-        there_are = ", ".join(sorted({key.topic for key in known})) or "none"
-        raise ConfigError(f"group {settings.group} has stored nothing of what is asked for; topics: {there_are}")
+        place = "any topic" if wanted.topic is None else wanted.topic
+        place = place if wanted.partition is None else f"partition {wanted.partition} of {place}"
+        own = Counter(key.topic for key, row in known.items() if row.consumer_group == settings.group)
+        there_are = ", ".join(f"{topic} ({count} partitions)" for topic, count in sorted(own.items())) or "nothing yet"
+        raise ConfigError(f"group {settings.group} has stored nothing of {place}; it has stored {there_are}")
+    for key in chosen:
+        _check_offsets(key, known[key].next_offset, wanted)
     return chosen
+
+
+def _check_offsets(key: Partition, stored: int, wanted: Wanted) -> None:
+    last = max(wanted.first or 0, wanted.last or 0)
+    if last >= stored:
+        raise ConfigError(
+            f"--offsets: {key.topic}/{key.partition} is stored up to {stored - 1}, and {last} is beyond it; "
+            f"write {min(wanted.first or 0, stored - 1)}..{stored - 1}"
+        )
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Set
 from contextlib import ExitStack
 
 from consumer.app import decoders, topics_of, trackers_in_force
@@ -19,7 +20,7 @@ from consumer.core.trackers import Trackers
 from consumer.errors import ConfigError, Fatal
 from consumer.kafka.log import Log
 from consumer.postgres.audit import audited_tables
-from consumer.postgres.replay import replayed_tables, stored_milestones
+from consumer.postgres.replay import replayed_tables, stored_milestones, stored_trackers
 from consumer.reading import Decoders, Reader, Revisions
 from consumer.recomputing import Recomputation
 from consumer.replaying import announce_again, evaluate_again
@@ -69,14 +70,22 @@ def announce(settings: Settings, selection: Selection, progress: Progress, *, ex
         publisher = late_publisher(settings) if execute else None
         if publisher is not None:
             closing.callback(publisher.close)
+        with audited_tables(settings.dsn) as tables:
+            _check_topic(selection, {key.topic for key in tables.positions()})
+        _check_trackers(trackers_in_force(settings), selection, stored_trackers(settings.dsn))
         found = stored_milestones(settings.dsn, selection)
         now_us = time.time_ns() // 1_000
         output = settings.output.topic, announcer_of(settings) if execute else announcement
         return announce_again(found, publisher, output, now_us, progress.advance)
 
 
-def _check_trackers(trackers: Trackers, selection: Selection) -> None:
-    known = {tracker.name for tracker in trackers.trackers}
+def _check_topic(selection: Selection, known: Set[str]) -> None:
+    if selection.topic is not None and selection.topic not in known:
+        raise ConfigError(f"--topic: nothing of {selection.topic!r} is stored; there are: {', '.join(sorted(known))}")
+
+
+def _check_trackers(trackers: Trackers, selection: Selection, stored: Set[str] = frozenset()) -> None:
+    known = {tracker.name for tracker in trackers.trackers} | stored
     for name in sorted((selection.trackers or frozenset()) - known):
         raise ConfigError(f"--tracker: there is no tracker {name!r}; there are: {', '.join(sorted(known)) or 'none'}")
 

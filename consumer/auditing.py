@@ -20,11 +20,13 @@ from consumer.core.audit import (
     Kind,
     Repair,
     Report,
+    SilentRow,
     Span,
     Told,
     is_certain,
     unlike,
 )
+from consumer.core.matching import StateKey
 from consumer.core.milestones import Milestone, announced_value
 from consumer.reading import Reading, Revisions
 from consumer.recomputing import Recomputation
@@ -42,6 +44,7 @@ class Tables(Protocol):
 
     def milestones(self, topic_ids: Sequence[str]) -> Iterator[Milestone]: ...
     def deleted(self, ids: Sequence[str]) -> set[str]: ...
+    def silent(self, topic_ids: Sequence[str]) -> Iterator[SilentRow]: ...
 
 
 class Book(Protocol):
@@ -52,6 +55,7 @@ class Book(Protocol):
     def expected(self) -> Iterator[Expected]: ...
     def announced(self) -> Iterator[tuple[str, Announced]]: ...
     def is_loose(self, milestone: Milestone) -> bool: ...
+    def loosen(self, keys: Iterable[StateKey]) -> None: ...
     def note_repairs(self, repairs: Iterable[tuple[Repair, Milestone]]) -> None: ...
 
 
@@ -111,8 +115,8 @@ class Audit:
         for key, span in sorted(self._scope.spans.items()):
             if span.published > span.stored:
                 place = f"{key.topic}/{key.partition}/{span.stored}"
-                detail = f"published up to {span.published}, stored up to {span.stored}: PostgreSQL was restored"
-                self._differs(Kind.WATERMARK, place, "stored", detail)
+                detail = f"published up to {span.published}, stored up to {span.stored}: was PostgreSQL restored?"
+                self._differs(Kind.WATERMARK, place, "the positions", detail)
 
     def _take(self, reading: Reading) -> None:
         self._report.records += reading.records
@@ -139,6 +143,7 @@ class Audit:
     def _compare(self) -> None:
         """One pass over what is expected, stored and announced, side by side in order of the ids."""
         topic_ids = sorted({span.topic_id for span in self._scope.spans.values()})
+        self._book.loosen(self._counted_by_a_replay(topic_ids))
         expected = ((one.milestone.id, one) for one in self._book.expected())
         stored = ((one.id, one) for one in self._tables.milestones(topic_ids))
         absent: list[tuple[str, Expected | None, Announced | None]] = []
@@ -152,6 +157,13 @@ class Audit:
                 self._absent(absent)
                 absent.clear()
         self._absent(absent)
+
+    def _counted_by_a_replay(self, topic_ids: Sequence[str]) -> Iterator[StateKey]:
+        """Fields of documents in which later milestones went on counting behind what a replay wrote: where the workers
+        stood then, nobody recorded."""
+        for row in self._tables.silent(topic_ids):
+            if row.revision != self._revisions.at(row.topic_id, row.partition, row.offset):
+                yield StateKey(row.reference_type, row.reference_name, row.track_field)
 
     def _stored(self, wanted: Expected | None, found: Milestone, announced: Announced | None) -> None:
         span = self._by_id.get((found.origin_topic_id, found.origin_partition))

@@ -130,7 +130,7 @@ class Examination:
         except ConfigError:
             raise
         except MilestonesError as error:
-            yield finding("registry-unreachable", "output.registry", str(error))
+            yield finding("registry-unreachable", "registry", str(error))
             return
         if standing is Standing.REGISTERED:
             yield fine("output-schema", subject.name, "the schema of milestones is registered")

@@ -14,11 +14,14 @@ from consumer.app_audit import Wanted, audit
 from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console
 from consumer.cli.progress import records_progress
 from consumer.config import load
-from consumer.core.audit import Report
+from consumer.core.audit import Kind, Report
 from consumer.core.letters import offset_range
 from consumer.core.printable import printable
+from consumer.diagnosis.findings import counted
 from consumer.errors import ConfigError
 from consumer.tuning import tune
+
+_REPAIRABLE = (Kind.MISSING, Kind.NOT_ANNOUNCED)
 
 Topic = Annotated[str | None, typer.Option(help="Only this input topic.")]
 PartitionOption = Annotated[int | None, typer.Option("--partition", min=0, help="Only this partition of the topic.")]
@@ -83,8 +86,8 @@ def _facts(report: Report, limit: int) -> dict[str, object]:
 
 
 def _print(report: Report, limit: int) -> None:
-    facts = f"{report.records:,} records give {report.expected:,} milestones; "
-    facts += f"{report.found:,} are stored, {report.announced:,} announcements"
+    facts = f"{counted(report.records, 'record')} give {counted(report.expected, 'milestone')}; "
+    facts += f"{report.found:,} are stored, {counted(report.announced, 'announcement')}"
     console.print(facts, highlight=False, soft_wrap=True)
     for reason, count in report.untold.most_common():
         console.print(Text(f"cannot be told {count:,}: {reason}", style="dim"), soft_wrap=True)
@@ -106,10 +109,15 @@ def _print(report: Report, limit: int) -> None:
 
 def _print_repair(report: Report, *, execute: bool) -> None:
     for what, count in report.repairs.most_common():
-        console.print(f"{'' if execute else 'would '}{what}: {count:,}", highlight=False)
+        console.print(f"{'to' if execute else 'would'} {what}: {count:,}", highlight=False)
     if execute:
-        console.print(f"wrote {report.written:,} rows, announced {report.announced_late:,} events", highlight=False)
+        done = f"wrote {counted(report.written, 'row')}, announced {counted(report.announced_late, 'event')}"
+        console.print(done, highlight=False)
     elif report.repairs:
         console.print("nothing was changed; say --execute", highlight=False)
     else:
         console.print("there is nothing that a repair would mend", highlight=False)
+    left = {kind: count for kind, count in report.counts.items() if kind not in _REPAIRABLE}
+    if left:
+        said = ", ".join(f"{count:,} {kind}" for kind, count in left.items())
+        console.print(f"left to a person: {said} (docs/audit.md#repairs)", highlight=False, soft_wrap=True)

@@ -16,7 +16,7 @@ from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console
 from consumer.cli.progress import records_progress
 from consumer.config import load
 from consumer.core.letters import Place
-from consumer.core.printable import printable
+from consumer.core.printable import printable, shortened
 from consumer.errors import ConfigError, MilestonesError
 from consumer.explanations import Explained
 from consumer.tuning import tune
@@ -55,10 +55,19 @@ def _explain(
             found = list(newest)
     if not found:
         raise MilestonesError(f"no record tells of {document}; is the name written as in the record's key?")
+    _check_trackers(chosen, found)
     if earlier and not as_json:
         console.print(Text(f"… {earlier:,} earlier records; --last shows more", style="dim"))
     for one in found:
         _print_json(one, chosen) if as_json else _print(one, chosen)
+
+
+def _check_trackers(chosen: frozenset[str], found: list[Explained]) -> None:
+    """A tracker that says nothing of any record is a slip of the pen."""
+    known = {verdict.tracker for one in found for verdict in one.verdicts}
+    if known and not chosen <= known:
+        unknown = ", ".join(sorted(chosen - known))
+        raise ConfigError(f"--tracker: {unknown} is no tracker of these records; there are: {', '.join(sorted(known))}")
 
 
 def _document(text: str) -> tuple[str, str]:
@@ -71,7 +80,10 @@ def _document(text: str) -> tuple[str, str]:
 def _place(text: str) -> Place:
     topic, colon, rest = text.rpartition(":")
     before, _, partition = topic.rpartition(":")
-    return Place.parse(f"{before}/{partition}/{rest}" if colon else text)
+    try:
+        return Place.parse(f"{before}/{partition}/{rest}" if colon else text)
+    except ConfigError as error:
+        raise ConfigError(f"--at {text!r}: write topic:partition:offset, or topic/partition/offset") from error
 
 
 def _print_json(one: Explained, chosen: frozenset[str]) -> None:
@@ -86,7 +98,7 @@ def _print(one: Explained, chosen: frozenset[str]) -> None:
     by = "" if one.actor is None else f"  by {one.actor}"
     console.print(Text.assemble((printable(f"{about}{one.kind}{when}{by}"), "bold"), f"  {one.place}"), soft_wrap=True)
     for field, change in one.changes.items():
-        console.print(Text(printable(f"  {field}: {change}")), soft_wrap=True)
+        console.print(Text(printable(shortened(f"  {field}: {change}"))), soft_wrap=True)
     if one.poison:
         console.print(Text(printable(f"  {one.poison}"), style="red"), soft_wrap=True)
     elif not one.verdicts:
@@ -96,7 +108,8 @@ def _print(one: Explained, chosen: frozenset[str]) -> None:
             sign, style = ("✓", "green") if verdict.reached else ("–", "dim")
             said = f"{verdict.reason}: {verdict.detail}" if verdict.detail else verdict.reason
             console.print(
-                Text.assemble((f"  {sign} ", style), (verdict.tracker, "bold"), printable(f"  {said}")), soft_wrap=True
+                Text.assemble((f"  {sign} ", style), (verdict.tracker, "bold"), printable(shortened(f"  {said}"))),
+                soft_wrap=True,
             )
     if not one.evaluated:
         console.print(Text("  not evaluated yet: no worker has stored so far", style="yellow"), soft_wrap=True)

@@ -17,6 +17,7 @@ from consumer.cli.progress import records_progress
 from consumer.config import load
 from consumer.core.letters import moment, offset_range
 from consumer.core.replay import Replayed, Selection
+from consumer.diagnosis.findings import counted
 from consumer.errors import ConfigError
 from consumer.tuning import tune
 
@@ -42,6 +43,8 @@ def _replay(
 ) -> None:
     """Evaluate the input again, silently, under the trackers in force now; or announce stored milestones again."""
     now = datetime.now(UTC)
+    if partition is not None and topic is None:
+        raise ConfigError("--partition: say --topic, too")
     first, last = (None, None) if offsets is None else offset_range(offsets)
     selection = Selection(
         trackers=frozenset(tracker) if tracker else None,
@@ -53,11 +56,14 @@ def _replay(
         since=None if since is None else _micros(moment(since, "--since", now)),
         until=None if until is None else _micros(moment(until, "--until", now)),
     )
+    if selection.since is not None and selection.until is not None and selection.since >= selection.until:
+        raise ConfigError("--since is not before --until: nothing lies between them")
     tune()
     with records_progress("milestones" if announce else "records") as steps:
         done = (announce_again if announce else replay)(load(config), selection, steps, execute=execute)
     if as_json:
-        typer.echo(json.dumps(msgspec.to_builtins(done)))
+        would = sum(done.selected.values()) - (0 if announce else done.present)
+        typer.echo(json.dumps({**msgspec.to_builtins(done), "executed": execute, "chosen": would}))
     else:
         _print(done, announce=announce, execute=execute)
 
@@ -77,11 +83,11 @@ def _print(done: Replayed, *, announce: bool, execute: bool) -> None:
     for name, count in sorted(done.selected.items()):
         console.print(f"{count:>8,}  {name}", highlight=False, markup=False, soft_wrap=True)
     total = sum(done.selected.values())
-    would = "" if execute else "would "
     if announce:
-        text = f"{would}announce {total:,} milestones again"
+        text = f"{'announced' if execute else 'would announce'} {counted(total, 'milestone')} again"
     else:
-        text = f"{done.records:,} records give {total:,} milestones, {done.present:,} of them were there; "
+        text = f"{counted(done.records, 'record')} give {counted(total, 'milestone')}, "
+        text += f"{done.present:,} of them were there; "
         text += f"wrote {done.written:,}" if execute else f"would write {total - done.present:,}"
     console.print(text, highlight=False, soft_wrap=True)
     if not execute:

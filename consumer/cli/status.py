@@ -50,6 +50,6 @@ def _of_inputs(inputs: Inputs, rows: list[Position]) -> list[Position]:
 
 def _cells(row: Position, published: int, end: int | None) -> tuple[str, ...]:
     """One line; `end` None where the topic was deleted."""
-    behind = ("gone", "-") if end is None else (f"{end:,}", f"{max(end - published, 0):,}")
+    behind = ("gone", "-") if end is None else (f"{end:,}", f"{max(end - min(row.next_offset, published), 0):,}")
     at = row.updated_at.strftime("%Y-%m-%d %H:%M:%S %Z")
     return (f"{row.topic}-{row.partition}", f"{row.next_offset:,}", f"{published:,}", *behind, at)

@@ -69,6 +69,18 @@ class RevisionStart(NamedTuple):
     revision: str
 
 
+class SilentRow(NamedTuple):
+    """A row that was never announced: of which document and field, by which revision of the trackers, from where."""
+
+    reference_type: str
+    reference_name: str
+    track_field: str
+    revision: str
+    topic_id: str
+    partition: int
+    offset: int
+
+
 class Expected(msgspec.Struct, frozen=True):
     """A milestone that the input gives.
 

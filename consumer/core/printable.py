@@ -39,3 +39,8 @@ def _formatted(content: bytes) -> bytes:
         return msgspec.json.format(content, indent=2)
     except (msgspec.DecodeError, RecursionError):
         return content
+
+
+def shortened(text: str, most: int = 500) -> str:
+    """A text for a line of a terminal, with its length where it is cut."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"

@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg.sql import SQL, Literal
 
-from consumer.core.audit import RevisionStart
+from consumer.core.audit import RevisionStart, SilentRow
 from consumer.core.milestones import Milestone
 from consumer.core.positions import StoredPosition
 from consumer.core.records import LastRecord, Partition
@@ -54,6 +54,14 @@ class AuditedTables:
     def milestones(self, topic_ids: Sequence[str]) -> Iterator[Milestone]:
         """All milestones that records of these topics made, in order of their ids."""
         return milestones_of(self._connection, "milestones_by_id", {"topic_ids": array(list(topic_ids))})
+
+    def silent(self, topic_ids: Sequence[str]) -> Iterator[SilentRow]:
+        """The silent rows that records of these topics made: of which document and field, by which revision, where."""
+        with self._connection.cursor("silent") as cursor:
+            cursor.itersize = _ROWS_AT_ONCE
+            cursor.execute(_SQL["silent_rows"], {"topic_ids": array(list(topic_ids))})
+            rows: Iterator[Any] = iter(cursor)
+            yield from (SilentRow(*row) for row in rows)
 
     def deleted(self, ids: Sequence[str]) -> set[str]:
         """Those of these milestones that somebody deleted."""

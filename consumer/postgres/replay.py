@@ -76,6 +76,13 @@ def stored_milestones(dsn: str, selection: Selection) -> Iterator[Milestone]:
         yield from milestones_of(connection, "selected_milestones", values)
 
 
+def stored_trackers(dsn: str) -> set[str]:
+    """The trackers that have milestones, whether or not they still exist."""
+    with connect(dsn) as connection, translated():
+        rows: list[Any] = connection.execute(_SQL["trackers_with_milestones"]).fetchall()
+    return {row[0] for row in rows}
+
+
 @contextmanager
 def replayed_tables(dsn: str) -> Iterator[ReplayedTables]:
     """The tables, for one replay or repair at a time.

@@ -176,6 +176,13 @@ class Book:
         for content, loose, rests in self._database.execute(query):
             yield Expected(_milestone(content), bool(loose), bool(rests))
 
+    def loosen(self, keys: Iterable[StateKey]) -> None:
+        """Of these fields of documents nobody can tell any more where they stood: counts, and what rests on them."""
+        self._write(
+            "insert into state values (?, '', 1, x'') on conflict (key) do update set several = 1",
+            ((_hash(key),) for key in keys),
+        )
+
     def is_loose(self, milestone: Milestone) -> bool:
         """Whether the changes of a stored milestone's document stand in several partitions."""
         row = self._database.execute(_SEVERAL, (_hash(_key(milestone)),)).fetchone()

@@ -91,3 +91,11 @@ where milestone.origin_offset is not null
     and (%(since)s::bigint is null or milestone.reached_at >= timestamptz 'epoch' + %(since)s::bigint * interval '1 microsecond')
     and (%(until)s::bigint is null or milestone.reached_at < timestamptz 'epoch' + %(until)s::bigint * interval '1 microsecond')
 order by milestone.origin_topic_id, milestone.origin_partition, milestone.origin_offset, milestone.id;
+
+-- name: silent_rows
+select reference_type, reference_name, track_field, tracker_revision::text, origin_topic_id, origin_partition, origin_offset
+from milestone
+where silent and origin_topic_id = any(%(topic_ids)s::text[]);
+
+-- name: trackers_with_milestones
+select distinct milestone_tracker from milestone;

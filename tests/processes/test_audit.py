@@ -193,7 +193,10 @@ def test_a_repair_killed_between_rows_and_events_is_ended_by_the_next(deployment
         (["--execute"], "--execute: say --repair, too"),
         (["--partition", "0"], "--partition: say --topic, too"),
         (["--offsets", "5..9"], "--offsets: say --topic and --partition, too"),
-        (["--topic", "nowhere"], "has stored nothing of what is asked for; topics: "),
+        (["--topic", "nowhere"], "has stored nothing of nowhere; it has stored "),
+        (["--topic", "TOPIC", "--partition", "9"], "has stored nothing of partition 9 of TOPIC; it has stored TOPIC (2 partitions)"),
+        (["--topic", "TOPIC", "--partition", "0", "--offsets", "5000..6000"], "--offsets: TOPIC/0 is stored up to "),
+        (["--topic", "TOPIC", "--partition", "0", "--offsets", "1..99999"], "and 99999 is beyond it; write 1.."),
     ],
 )
 def test_what_cannot_be_audited_is_said(deployment: Deployment, arguments: list[str], words: str) -> None:

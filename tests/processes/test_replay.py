@@ -71,6 +71,37 @@ def test_what_comes_later_counts_on_behind_what_a_replay_wrote(deployment: Deplo
     deployment.feed(stream[600:])
     deployment.finish()
     assert_rows(deployment.rows(), milestones(stream))
+    deployment.assert_clean()
+
+
+def test_what_counts_on_behind_a_replay_is_no_difference_and_is_not_repaired(deployment: Deployment) -> None:
+    stream = changes(1_600)
+    deployment.create(partitions=2)
+    deployment.feed(stream[:800])
+    deployment.finish()
+    first = {"document_type": "Note", "name": "once", "track_field": "status", "occurrence": "first"}
+    deployment.config["trackers"] = [*TRACKERS, {"document_type": "Note", "track_field": "status"}, first]
+    subprocess.run(
+        [sys.executable, "-m", "consumer", "trackers", "apply", "--config", str(deployment.write_config())],
+        cwd=ROOT, check=True, capture_output=True,
+    )  # fmt: skip
+    assert replay(deployment, "--tracker", "Note-status", "--tracker", "once", "--execute")["written"] > 0
+    deployment.feed(stream[800:])
+    deployment.finish()
+    before = deployment.rows()
+    code, report = audit(deployment, "--repair", "--execute")
+    assert (code, report["differences"], report["written"], report["announced_late"]) == (0, {}, 0, 0)
+    assert "written by a replay" in report["untold"]
+    assert deployment.rows() == before
+    # Of documents that no replay counted in, all is compared as ever.
+    with psycopg.connect(deployment.dsn) as connection:
+        connection.execute("set session_replication_role = replica")
+        connection.execute(
+            "update milestone set occurrence = occurrence + 1 where id = "
+            "(select id from milestone where reference_type = 'Task' order by id desc limit 1)"
+        )
+    code, report = audit(deployment)
+    assert (code, report["differences"]) == (3, {"different": 1, "announced differently": 1})
 
 
 @pytest.mark.parametrize("arguments", [["--tracker", "Task-status"], ["--partition", "1"], ["--offsets", "100..299"]])
@@ -129,3 +160,17 @@ def test_the_past_is_not_written_while_workers_run(deployment: Deployment) -> No
 def test_what_cannot_be_chosen_is_said(deployment: Deployment, arguments: list[str], words: str) -> None:
     worked_off(deployment, "Task", count=20)
     assert words in replay(deployment, *arguments, code=2)["error"].replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--announce", "--tracker", "nope"], "--tracker: there is no tracker 'nope'; there are: "),
+        (["--announce", "--topic", "nope"], "--topic: nothing of 'nope' is stored; there are: "),
+        (["--partition", "1"], "--partition: say --topic, too"),
+        (["--since", "1h", "--until", "2h"], "--since is not before --until"),
+    ],
+)
+def test_what_does_not_exist_is_not_chosen(deployment: Deployment, arguments: list[str], said: str) -> None:
+    worked_off(deployment, "Task", count=60)
+    assert said in replay(deployment, *arguments, code=2)["error"]
