@@ -20,6 +20,8 @@ _HEARD_OF_WITHIN_S = 5.0
 """What was just made is in every broker's metadata by then."""
 _LEFT_OUT_S = 90.0
 """Longer than any rebalance takes: max.poll.interval.ms, and a session time-out."""
+_SURE_S = 10.0
+"""For so long the group's offsets have to stay the same, where they are behind what was published."""
 _SOON_S = 0.5
 """A transaction that is about to be committed takes no longer, unless the broker is slow."""
 
@@ -79,6 +81,7 @@ class Assignment:
         self._topic_ids: dict[str, str] = {}
         self._gone: set[str] = set()
         self._ends_before: dict[str, dict[Partition, LogEnds]] = {}
+        self._doubted: dict[Partition, tuple[int, float]] = {}
         self._members: Callable[[], frozenset[str] | None] = _nobody_asked
         self._left_out_since_s: float | None = None
 
@@ -225,10 +228,30 @@ class Assignment:
         if not keys:
             return []
         committed, ends = self._committed(keys), self._topics.ends(keys)
+        keys = [key for key in keys if self._is_sure(key, committed[key], rows.get(key))]
         return [
             start_of(owners[k.topic], k.partition, rows.get(k), committed[k], ends[k], allow_gap=self._allow_gap)
             for k in keys
         ]
+
+    def _is_sure(self, key: Partition, committed: int | None, row: StoredPosition | None) -> bool:
+        """Whether the group's offset can be believed. One behind what was published would announce all since once more.
+
+        Somebody may have set it back. But a coordinator that has just begun was seen to tell offsets of long ago for a
+        moment: what is so, it tells again.
+        """
+        if row is None or committed is None or committed >= row.published_offset:
+            self._doubted.pop(key, None)
+            return True
+        now_s = self._clock()
+        told, since_s = self._doubted.get(key, (-1, now_s))
+        if told != committed:
+            place = f"{key.topic}-{key.partition}"
+            words = "the group's offset is behind what was published, it is asked for again until it stays the same"
+            log.warning(words, partition=place, offset=committed, published=row.published_offset)
+            self._doubted[key] = (committed, now_s)
+            return False
+        return now_s - since_s >= _SURE_S
 
     def _committed(self, keys: Sequence[Partition]) -> dict[Partition, int | None]:
         """The group's offsets. If an open transaction keeps them back, its owner is gone or frozen, and is fenced.

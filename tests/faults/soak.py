@@ -55,7 +55,7 @@ class Soak(Deployment):
         self.config["processing"] = {}
         self.create(_PARTITIONS)
         servers, topics = (self.kafka.bootstrap_servers, self.dsn), (self.topic, f"{self.topic}-reached")
-        self.watcher = Watcher(servers, self.group, topics, once=True, remember=False)
+        self.watcher = Watcher(servers, self.group, topics, once=True, remember=False, forgiving=True)
         producer = self.producer({"enable.idempotence": True, "compression.type": "lz4", "linger.ms": 20})
         self.feeder = Feeder[Load](
             producer, self.topic, load(seed), 1, lambda change: (change.partition(_PARTITIONS),), keep=False
@@ -249,6 +249,7 @@ def _result(run: Soak, struck: Counter[str], began: float) -> dict[str, object]:
         "memory_mb": round(median(rss for _, rss in steady)),
         "memory_slope_mb_per_hour": round(slope, 1),
         "violations": run.watcher.violations,
+        "stale_answers": run.watcher.stale,
         "audit": audited.returncode,
         "audit_says": json.loads(audited.stdout or "{}") if audited.returncode in (0, 3) else audited.stderr[-500:],
     }
@@ -267,6 +268,7 @@ def as_table(result: Mapping[str, object]) -> str:
         ("memory of the worker that was never killed", f"{result['memory_mb']} MiB"),
         ("its slope", f"{result['memory_slope_mb_per_hour']} MiB an hour"),
         ("violations seen meanwhile", str(len(cast("Sequence[str]", result["violations"])))),
+        ("old offsets told by the coordinator for a moment", str(result["stale_answers"])),
         ("audit", "clean" if result["audit"] == 0 else "differences"),
     ]
     return "\n".join(["| what | result |", "|---|---|", *(f"| {name} | {value} |" for name, value in lines)])

@@ -75,7 +75,8 @@ def test_what_no_worker_has_stored_is_explained_too(settled: Deployment) -> None
         (["--document", "Nothing/1"], 2, "no tracker follows 'Nothing'; there are trackers for"),
         (["--document", "Task/nobody"], 1, "no record tells of Task/nobody"),
         (["--at", "elsewhere:0:1"], 2, "there is no such partition; the input topics are"),
-        (["--at", "5"], 2, "is no origin"),
+        (["--at", "5"], 2, "--at '5': write topic:partition:offset, or topic/partition/offset"),
+        (["--document", "Task/TAS-00001", "--tracker", "nope"], 2, "--tracker: nope is no tracker of these records"),
     ],
 )
 def test_what_is_asked_wrongly_is_answered(settled: Deployment, arguments: list[str], code: int, said: str) -> None:

@@ -304,3 +304,41 @@ def test_who_is_no_member_for_longer_than_any_rebalance_takes_is_left_out() -> N
     assert not is_left_out(210.0, me="")
     assert not is_left_out(230.0, me="")
     assert is_left_out(330.0, me="")
+
+
+def test_an_offset_behind_what_was_published_is_believed_once_it_stays_the_same() -> None:
+    deployment = Deployment(Kafka(a=[50, 50]), Inputs(("a",)))
+    kafka, assignment = deployment.kafka, deployment.assignment
+    kafka.assign("a", 0, 1)
+    assignment.start_waiting()
+    for number in (0, 1):
+        key = Partition("a", number)
+        with deployment.store.transaction({key: Span("a", "id-a", number, 0, 0, 40, confirmed=30)}):
+            pass
+    kafka.started.clear()
+    kafka.assign("a", 0, 1)
+
+    def seeks(at_s: float, offset: int) -> dict[int, int]:
+        deployment.now_s, kafka.offsets = at_s, {Partition("a", 0): offset, Partition("a", 1): 40}
+        assignment.start_waiting()
+        return {key.partition: start.seek for key, start in kafka.started.items()}
+
+    assert seeks(0.0, 3) == {1: 40}
+    assert seeks(9.0, 4) == {1: 40}  # It is being loaded: another one.
+    assert seeks(18.0, 4) == {1: 40}
+    assert seeks(19.0, 4) == {0: 4, 1: 40}  # Somebody set it back.
+
+
+def test_an_offset_that_was_old_for_a_moment_costs_nothing() -> None:
+    deployment = Deployment(Kafka(a=[50]), Inputs(("a",)))
+    deployment.kafka.assign("a", 0)
+    deployment.assignment.start_waiting()
+    key = Partition("a", 0)
+    with deployment.store.transaction({key: Span("a", "id-a", 0, 0, 0, 40, confirmed=30)}):
+        pass
+    deployment.kafka.started.clear()
+    deployment.kafka.assign("a", 0)
+    for offset, started in ((0, 0), (35, 1)):
+        deployment.kafka.offsets = {key: offset}
+        deployment.assignment.start_waiting()
+        assert len(deployment.kafka.started) == started
