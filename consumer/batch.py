@@ -10,7 +10,11 @@ verdict is a row; below `published` (the group's committed offset) every event i
                               └──────────────────────── COMMIT ──┴───────────────────────── COMMIT ─┘
 
 A crash between the two COMMITs leaves `published` behind `stored`: the rows are then looked up and published as they
-were stored. A crash before the first leaves nothing.
+were stored. A crash before the first leaves nothing. A worker that was frozen, and whose partitions others have gone on
+with meanwhile, stops at the compare-and-set.
+
+Trackers may change at any time. Which revision is in force is read in the store transaction; a batch that was read
+under another one is read again. Trackers that come with the stream itself (Frappe's own) are stored like milestones.
 """
 
 from __future__ import annotations
@@ -95,7 +99,11 @@ def read_whole(batch: Batch, force: RulesInForce) -> Read:
 
 
 def store_batch(read: Read, force: RulesInForce, store: Store) -> Verdicts:
-    """Evaluates what was read and stores what it gives, all or nothing."""
+    """Evaluates what was read and stores what it gives, all or nothing.
+
+    Some changes may have been recorded long ago, and be remembered by no document any more: the INSERT finds them, and
+    the batch is evaluated once more without them. That ends: each time there are fewer.
+    """
     recorded: frozenset[str] = frozenset()
     while True:
         try:
@@ -111,15 +119,15 @@ def _store(read: Read, force: RulesInForce, store: Store, recorded: frozenset[st
     spans = read.batch.to_store()
     if not spans:
         return Verdicts()
-    with store.transaction(spans) as tx:  # compare-and-set first: a zombie stops here
+    with store.transaction(spans) as tx:  # compare-and-set first: who was frozen stops here
         trackers = tx.trackers(read.revision)
-        if trackers is not None and force.learn(*trackers):
+        if trackers is not None and force.learn(*trackers):  # another revision than the one it was read under
             read = read_whole(read.batch, force)
-        starts = force.starts(read.revision, spans)
+        starts = force.starts(read.revision, spans)  # partitions that this revision is used for the first time in
         tx.record_revision_starts(read.revision, starts)
         candidates = read.candidates
         states = tx.document_states(state_keys(candidates))
-        first_halves = tx.first_halves(alias_keys(candidates))
+        first_halves = tx.first_halves(alias_keys(candidates))  # a rename is two records, in any order
         published = {(s.topic_id, s.partition): s.published for s in spans.values()}
         context = Context(tx.recorded_at, read.revision, published, recorded)
         reached = evaluate(candidates, states, first_halves, context)
