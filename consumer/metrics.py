@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter as Count
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from operator import attrgetter
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -83,6 +85,18 @@ ALIVE = Gauge(
 )
 
 
+_tracker = attrgetter("milestone_tracker")
+
+
+def totals() -> dict[str, int]:
+    """What this process came to since it began: milestones, dead letters, events."""
+    counted = {"milestones": REACHED, "dead_letters": DEAD_LETTERS, "events": PUBLISHED}
+    return {
+        name: int(sum(s.value for family in counter.collect() for s in family.samples if s.name.endswith("_total")))
+        for name, counter in counted.items()
+    }
+
+
 @contextmanager
 def timed(stage: str) -> Iterator[None]:
     """Observes how long the body takes, as one stage of a batch."""
@@ -99,8 +113,8 @@ def observe_batch(batch: Batch, verdicts: Verdicts, published: int) -> None:
     PUBLISHED.inc(published)
     for kind, count in verdicts.skipped.items():
         RECORDS.labels(kind).inc(count)
-    for milestone in verdicts.milestones:
-        REACHED.labels(milestone.milestone_tracker).inc()
+    for tracker, count in Count(map(_tracker, verdicts.milestones)).items():
+        REACHED.labels(tracker).inc(count)
     if verdicts.milestones:
         RECORDS.labels("milestone").inc(len(verdicts.milestones))
     for letter in verdicts.dead_letters:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import structlog
 import typer
 from prometheus_client import REGISTRY, CollectorRegistry
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -23,6 +24,8 @@ from consumer.probes import Probes
 from consumer.stopping import Stopping
 from consumer.supervisor import Supervisor, is_supervised, when_abandoned
 from consumer.tuning import tune
+
+log = structlog.get_logger(__name__)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -100,7 +103,9 @@ def _work(settings: Settings, stopping: Stopping, *, until_end: bool, allow_gap:
     ):
         stopping.orderly = worker.stop
         tune()
+        log.info("worker begins", group=settings.group, input=str(settings.inputs), output=settings.output.topic)
         worker.run()
+        log.info("worker ends", **metrics.totals())
 
 
 @contextmanager
