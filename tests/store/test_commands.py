@@ -101,7 +101,7 @@ def test_a_file_of_trackers_is_applied_instead(run: Run, tmp_path: Path) -> None
     file.write_text("- {document_type: Note, track_field: status}\n")
     assert "+ Note-status  (Note.status)" in run("trackers", "apply", "--file", str(file))
     file.write_text("- {document_type: Milestone, track_field: status}\n")
-    assert "own.yaml[0] (Milestone-status): Milestone is this program's own" in run(
+    assert "own.yaml:1: [0] (Milestone-status): Milestone is this program's own" in run(
         "trackers", "apply", "--file", str(file), code=2
     )
 
