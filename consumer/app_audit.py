@@ -191,11 +191,11 @@ def chosen_positions(known: Mapping[Partition, StoredPosition], wanted: Wanted, 
 
 
 def _check_offsets(key: Partition, stored: int, wanted: Wanted) -> None:
-    last = max(wanted.first or 0, wanted.last or 0)
-    if last >= stored:
+    said = [offset for offset in (wanted.first, wanted.last) if offset is not None]
+    if said and (last := max(said)) >= stored:
         raise ConfigError(
             f"--offsets: {key.topic}/{key.partition} is stored up to {stored - 1}, and {last} is beyond it; "
-            f"write {min(wanted.first or 0, stored - 1)}..{stored - 1}"
+            f"write {max(min(wanted.first or 0, stored - 1), 0)}..{max(stored - 1, 0)}"
         )
 
 

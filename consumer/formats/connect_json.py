@@ -26,7 +26,7 @@ def exact(text: str) -> float | Decimal:
 
 
 _SHORT = 19
-"""Digits; so many fit into 64 bits."""
+"""Digits; fewer than that always fit into 64 bits."""
 
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_any = msgspec.json.Decoder(float_hook=exact).decode

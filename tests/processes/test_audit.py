@@ -47,6 +47,16 @@ def test_a_stream_that_was_worked_off_is_clean(deployment: Deployment) -> None:
     assert (report["stored"], report["announced"]) == (expected, expected)
 
 
+def test_a_partition_of_which_nothing_is_stored_is_no_difference(deployment: Deployment) -> None:
+    stream = changes(60)
+    deployment.create(partitions=2)
+    deployment.feed(stream, lambda _: (0,))
+    deployment.finish()
+    assert deployment.stored()[1] == 0
+    code, report = audit(deployment)
+    assert (code, report["records"], report["differences"]) == (0, 60, {})
+
+
 def test_a_long_stream_is_read_by_a_process_of_its_own_which_says_the_same(deployment: Deployment) -> None:
     expected = settled(deployment)
     _change(deployment, "delete from milestone where id = %s", *_ids(deployment, 1))
