@@ -1,13 +1,12 @@
 """Debezium's envelope as JSON, with and without the schema wrapper, and the minimal change event in the same shape.
 
-https://debezium.io/documentation/reference/stable/connectors/ ("Data change events"); docs/producing.md. One pass over
-the bytes tells the table; rows are read only for tables that are tracked, and of them only what trackers need.
+https://debezium.io/documentation/reference/stable/connectors/ ("Data change events"); docs/producing.md. Rows are
+read only for tables that are tracked, and of them only what trackers need. Most envelopes never come here: glance.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -27,7 +26,6 @@ _TIMES = frozenset({"ts_ms", "ts_us", "ts_ns"})
 _TRANSACTION = _TIMES | {"status", "id", "event_count", "data_collections"}
 _TRANSACTION_MARKERS = (Raw(b'"BEGIN"'), Raw(b'"END"'))
 _SCHEMA_CHANGE = frozenset({"source", "databaseName", "ddl"})
-_TABLE, _WRAPPER = b'"table":"', b'{"schema":'
 _NULL = Raw(b"null")
 _NO_ENCODINGS: Mapping[str, Encoding] = {}
 
@@ -45,74 +43,12 @@ class Envelope(msgspec.Struct, gc=False):
     schema: Raw | UnsetType = UNSET
 
 
-class _NamedSource(msgspec.Struct, gc=False):
-    table: str | None = None
-
-
-class _Named(msgspec.Struct, gc=False):
-    """What is read of a record whose table nobody seems to track."""
-
-    source: _NamedSource | None = None
-    op: str | None = None
-
-
-class _Glance:
-    """Reads an envelope in one pass, by the table that its bytes seem to name: nothing that they say is believed before
-    it was read. `None` leaves it to a second, closer look.
-    """
-
-    def __init__(self, tables: Tables[JsonRows]) -> None:
-        self._of_table = tables.of_table
-        self._decode_named = msgspec.json.Decoder(_Named).decode
-        self._readers = {
-            msgspec.json.encode(table)[1:-1]: (reader, msgspec.json.Decoder(_envelope_of(reader)).decode)
-            for table, reader in tables.items()
-        }
-
-    def change(self, value: bytes) -> RowChange | str | None:
-        """The change of a tracked row, or `untracked`; None for all that is not so simple."""
-        found = value.rfind(_TABLE)
-        if found < 0 or value.startswith(_WRAPPER):
-            return None
-        name = found + len(_TABLE)
-        known = self._readers.get(value[name : value.find(b'"', name)])
-        try:
-            if known is None:
-                return self._untracked(value)
-            reader, decode = known
-            envelope = decode(value)
-        except (msgspec.DecodeError, RecursionError):
-            return None
-        op, source, after = envelope.op, envelope.source, envelope.after
-        if op not in KINDS or source is None or self._of_table(source.table) is not reader:
-            return None
-        if after is None and op != "d":
-            return None
-        before, transaction = envelope.before, envelope.transaction
-        return RowChange(op, before, after, source, reader, _NO_ENCODINGS, transaction, envelope.ts_ms)
-
-    def _untracked(self, value: bytes) -> str | None:
-        named = self._decode_named(value)
-        source = named.source
-        if source is None or not source.table or named.op not in KINDS or self._of_table(source.table) is not None:
-            return None
-        return "untracked"
-
-
-def _envelope_of(reader: JsonRows) -> type[Any]:
-    """An envelope with the rows of one table."""
-    rows = [("before", reader.type | None, None), ("after", reader.type | None, None)]
-    rest = [("source", Source | None, None), ("transaction", Transaction | None, None)]
-    return msgspec.defstruct("Known", [*rows, *rest, ("op", str | None, None), ("ts_ms", int | None, None)], gc=False)
-
-
 class DebeziumJson:
     """Reads envelopes of tracked tables."""
 
     def __init__(self, tables: Tables[JsonRows], schemas: SchemaReader) -> None:
         self._tables = tables
         self._of_table = tables.of_table
-        self._glance = _Glance(tables).change
         self._schemas = schemas
         self._decode = msgspec.json.Decoder(Envelope).decode
 
@@ -124,11 +60,6 @@ class DebeziumJson:
             UnknownOperation: an `op` that Debezium does not document.
             msgspec.DecodeError, RecursionError: not JSON, or not of these types.
         """
-        seen = self._glance(bytes(value))
-        return self.closely(value) if seen is None else seen
-
-    def closely(self, value: bytes | Raw) -> RowChange | str | None:
-        """The same, whatever it is, without guessing: in two passes."""
         envelope = self._decode(value)
         encodings = _NO_ENCODINGS
         payload, schema = envelope.payload, envelope.schema

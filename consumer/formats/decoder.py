@@ -12,6 +12,7 @@ from consumer.errors import MalformedRecord, Poison, SchemaPending
 from consumer.formats.avro_records import AvroRecords
 from consumer.formats.avro_rows import AvroRows
 from consumer.formats.avro_schemas import AvroSchemas, Schemas
+from consumer.formats.glance import Glance
 from consumer.formats.json_records import JsonRecords
 from consumer.formats.record_keys import RecordKeys
 from consumer.formats.row_change import Reading, RowChange
@@ -20,6 +21,8 @@ from consumer.formats.shapes import DEFAULTS, Options, Shape
 from consumer.formats.tables import Tables
 from consumer.formats.telling import told_by
 from consumer.formats.wire import wired
+
+_ENVELOPES = (Shape.AUTO, Shape.DEBEZIUM)
 
 
 class ChangeDecoder:
@@ -42,6 +45,7 @@ class ChangeDecoder:
         self._avro = AvroRecords(avro_tables, avro, options, self._keys)
         self._json = JsonRecords(json_tables, options, self._keys, self._avro)
         self._json_change = self._json.change
+        self._glance = Glance(json_tables).change if options.shape in _ENVELOPES else _nothing
 
     def decode(self, batch: Batch) -> Decoded:
         """What became of each record at or above `stored`: an event, a dead letter, or a count by kind.
@@ -54,12 +58,17 @@ class ChangeDecoder:
         held: dict[Partition, int] = {}
         reason = ""
         absent: Counter[tuple[str, str]] = Counter()
+        glance = self._glance
         reading = Reading(self._keys, self._options.event_id_headers, absent)
         for record in batch.unevaluated():
             if held and partition_of(record) in held:
                 continue
+            value = record.value()
             try:
-                event = self._event(record, batch, reading)
+                change = None if value is None else glance(value)
+                if change is None:
+                    change = self._closely(record, value)
+                event = change if isinstance(change, str) else change.event(record, batch, reading)
             except Poison as error:
                 poison.append(DeadLetter.of(error, batch.origin(record), record.topic() or ""))
                 continue
@@ -72,12 +81,10 @@ class ChangeDecoder:
                 events.append(event)
         return Decoded(events, poison, Counter(kinds), absent, held, reason)
 
-    def _event(self, record: Record, batch: Batch, reading: Reading) -> ChangeEvent | str:
-        """The event, or the kind of record that makes none."""
-        change = self._change(record)
-        if isinstance(change, str):
-            return change
-        return "unchanged" if change.unchanged else change.event(record, batch, reading)
+    def _closely(self, record: Record, value: bytes | None) -> RowChange | str:
+        """The change of a tracked row, `unchanged`, or the kind of record that is none, whatever its format."""
+        change = self._change(record, value)
+        return "unchanged" if isinstance(change, RowChange) and change.unchanged else change
 
     def tell(self, record: Record, batch: Batch) -> Told:
         """What a record says, in full.
@@ -86,14 +93,16 @@ class ChangeDecoder:
             SchemaPending: its schema cannot be had now.
         """
         reading = Reading(self._keys, self._options.event_id_headers, Counter())
+        value = record.value()
+        seen = None if value is None else self._glance(value)
         try:
-            change = self._change(record)
+            change = self._change(record, value)
             return Told(change) if isinstance(change, str) else told_by(change, record, batch, reading)
         except Poison as error:
-            return Told(DEAD_LETTER, poison=str(error))
+            # What is wrong where nobody looks, because nothing changed, is no dead letter.
+            return Told(seen) if isinstance(seen, str) else Told(DEAD_LETTER, poison=str(error))
 
-    def _change(self, record: Record) -> RowChange | str:
-        value = record.value()
+    def _change(self, record: Record, value: bytes | None) -> RowChange | str:
         if value is None or value == b"null":
             return self._tombstone(record)
         return self._object(record, value) if value[:1] == b"{" else self._binary(record, value)
@@ -115,3 +124,7 @@ class ChangeDecoder:
     def _tombstone(self, record: Record) -> RowChange | str:
         """A delete, where flattened records are configured; behind an envelope that said so, nothing."""
         return self._json.deleted(record) if self._options.shape is Shape.FLATTENED else "tombstone"
+
+
+def _nothing(_value: bytes) -> None:
+    """Where envelopes are not what comes, nothing is one at a glance."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Any, Protocol, TypeAlias, cast
 
 import msgspec
@@ -59,16 +60,22 @@ class JsonRows:
         self.plan = plan
         columns = columns_of(plan)
         self._attributes = {name: f"c{at}" for at, name in enumerate(columns)}
-        row = msgspec.defstruct(
+        tracked = [self._attributes[column] for column in tracked_columns(plan)]
+        self.type = self._type(self._attributes.values())
+        self.tracked_type = self._type(tracked)
+        self._decode: Callable[[Raw | bytes], Row] = msgspec.json.Decoder(self.type | None).decode
+        self._unavailable = placeholders_in_json(unavailable)
+        # The first one twice: of one column alone it would be no tuple.
+        self._tracked: Callable[[object], tuple[Cell, ...]] = attrgetter(tracked[0], *tracked)
+
+    def _type(self, attributes: Iterable[str]) -> type[Any]:
+        """Rows with these columns: all that are read, or those whose changes count."""
+        return msgspec.defstruct(
             "Row",
-            [(attribute, Raw | UnsetType, UNSET) for attribute in self._attributes.values()],
+            [(attribute, Raw | UnsetType, UNSET) for attribute in attributes],
             rename={attribute: name for name, attribute in self._attributes.items()},
             gc=False,
         )
-        self.type: Any = row
-        self._decode: Callable[[Raw | bytes], Row] = msgspec.json.Decoder(row | None).decode
-        self._unavailable = placeholders_in_json(unavailable)
-        self._tracked_attributes = tuple(self._attributes[column] for column in tracked_columns(plan))
 
     def row(self, text: Raw | bytes) -> Row:
         """The row.
@@ -83,11 +90,9 @@ class JsonRows:
 
     def unchanged(self, before: Row, after: Row) -> bool:
         """Whether every tracked column is there and byte for byte the same."""
-        for attribute in self._tracked_attributes:
-            new = getattr(after, attribute)
-            if new is UNSET or new != getattr(before, attribute):
-                return False
-        return True
+        tracked = self._tracked
+        new = tracked(after)
+        return new == tracked(before) and UNSET not in new
 
     def cell(self, row: Row, column: str) -> Cell:
         """The column's JSON."""
