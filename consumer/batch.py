@@ -31,7 +31,7 @@ from consumer.core.followed import FOLLOWED_TABLE, FollowedTracker, parted
 from consumer.core.matching import Candidate, match, state_keys
 from consumer.core.milestones import Announce, Event, Milestone, announcement
 from consumer.core.records import Batch, DeadLetter
-from consumer.errors import AlreadyRecorded, Transient
+from consumer.errors import AlreadyRecorded, DocumentAppeared, Transient
 from consumer.ports import Publisher, RulesInForce, Store
 
 
@@ -102,7 +102,8 @@ def store_batch(read: Read, force: RulesInForce, store: Store) -> Verdicts:
     """Evaluates what was read and stores what it gives, all or nothing.
 
     Some changes may have been recorded long ago, and be remembered by no document any more: the INSERT finds them, and
-    the batch is evaluated once more without them. That ends: each time there are fewer.
+    the batch is evaluated once more without them. That ends: each time there are fewer. And a document that is new to
+    this batch may be new to another worker's at the same time: who comes second evaluates once more, with its state.
     """
     recorded: frozenset[str] = frozenset()
     while True:
@@ -110,6 +111,8 @@ def store_batch(read: Read, force: RulesInForce, store: Store) -> Verdicts:
             verdicts = _store(read, force, store, recorded)
         except AlreadyRecorded as again:
             recorded |= again.ids
+        except DocumentAppeared:
+            continue
         else:
             verdicts.stored_before = store.stored_verdicts(read.batch.to_publish())
             return verdicts

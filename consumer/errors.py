@@ -10,6 +10,7 @@ MilestonesError
 ├── Refused          PostgreSQL will never take these rows      the batch is halved until one record is left
 ├── SchemaPending    the registry does not answer, or not yet   the partition waits at this record
 ├── AlreadyRecorded  these changes were seen before          the batch is evaluated again without them
+├── DocumentAppeared another worker stored a document first  the batch is evaluated again with what it stored
 └── Poison           this record can never be evaluated         dead letter
 """
 
@@ -73,6 +74,10 @@ class AlreadyRecorded(MilestonesError):
     def __init__(self, ids: frozenset[str]) -> None:
         super().__init__()
         self.ids = ids
+
+
+class DocumentAppeared(MilestonesError):
+    """Another worker stored the first change of one of these documents meanwhile: evaluate again, with its state."""
 
 
 class Poison(MilestonesError):

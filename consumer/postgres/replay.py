@@ -14,7 +14,7 @@ from consumer.postgres.connection import connect, translated
 from consumer.postgres.repair import RepairedTables, take_repair_lock
 from consumer.postgres.statements import statements
 
-_SQL, _STORE = statements("audit.sql"), statements("store.sql")
+_SQL = statements("audit.sql")
 
 
 class ReplayedTables(RepairedTables):
@@ -46,7 +46,7 @@ class ReplayedTables(RepairedTables):
                 "fields": array([m.track_field for m in written]),
             }
             # Of a field that nobody followed yet there is no state to count in.
-            self._connection.execute(_STORE["add_missing_states"], documents)
+            self._connection.execute(_SQL["add_missing_states"], documents)
             self._connection.execute(
                 _SQL["count_occurrences"],
                 {

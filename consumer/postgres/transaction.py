@@ -13,7 +13,7 @@ from consumer.core.matching import StateKey
 from consumer.core.milestones import Milestone
 from consumer.core.records import DeadLetter, Origin, Partition, Span
 from consumer.core.states import DocumentState
-from consumer.errors import AlreadyRecorded, Superseded
+from consumer.errors import AlreadyRecorded, DocumentAppeared, Superseded
 from consumer.faults import fault_point
 from consumer.postgres.arrays import array
 from consumer.postgres.connection import Connection
@@ -36,6 +36,7 @@ class StoreTransaction:
         self._connection = connection
         self._group, self._slot = group, slot
         self.recorded_at = 0
+        self._locked: set[StateKey] = set()
 
     def move(self, spans: Mapping[Partition, Span]) -> None:
         """The compare-and-set.
@@ -79,26 +80,22 @@ class StoreTransaction:
             )
 
     def document_states(self, keys: Iterable[StateKey]) -> dict[StateKey, DocumentState]:
-        """The states of documents, locked until COMMIT; those of documents never seen are new.
+        """The states of documents, locked until COMMIT; those of documents never seen are new, and nobody's.
 
         Names that a half-seen rename points to are followed.
         """
         states: dict[StateKey, DocumentState] = {}
-        wanted = sorted(set(keys))
+        wanted = set(keys)
         while wanted:
-            states.update(self._lock(wanted))
-            targets = {
-                key._replace(reference_name=states[key].moved_to or "")
-                for key in wanted
-                if states[key].moved_to is not None
-            }
-            wanted = sorted(targets - states.keys())
+            found = self._lock(sorted(wanted))
+            self._locked |= found.keys()
+            states |= {key: found.get(key) or DocumentState() for key in wanted}
+            targets = {key._replace(reference_name=s.moved_to) for key, s in found.items() if s.moved_to is not None}
+            wanted = targets - states.keys()
         return states
 
     def _lock(self, keys: Sequence[StateKey]) -> dict[StateKey, DocumentState]:
-        columns = _key_columns(keys)
-        self._connection.execute(_SQL["add_missing_states"], columns)
-        rows: list[Any] = self._connection.execute(_SQL["lock_states"], columns, binary=True).fetchall()
+        rows: list[Any] = self._connection.execute(_SQL["lock_states"], _key_columns(keys), binary=True).fetchall()
         return {StateKey(*row[:3]): _state(row[3:]) for row in rows}
 
     def first_halves(self, keys: Sequence[AliasKey]) -> dict[AliasKey, str]:
@@ -129,17 +126,19 @@ class StoreTransaction:
         return [row[0] for row in rows]
 
     def record(self, evaluation: Evaluation, dead_letters: Sequence[DeadLetter]) -> None:
-        """Writes what a batch gave.
+        """Writes what a batch gave. After an error nothing of this transaction may be committed.
 
         Raises:
-            AlreadyRecorded: some milestones were not inserted; nothing of this transaction may be committed.
+            DocumentAppeared: another worker stored a document's first change meanwhile.
+            AlreadyRecorded: some milestones were not inserted.
         """
         fault_point("evaluated")
+        # First: whoever adds a document's state goes on alone with its milestones.
+        if evaluation.changed:
+            self._save_states(evaluation.changed)
         if evaluation.milestones:
             self._record_milestones(evaluation.milestones)
         fault_point("inserted")
-        if evaluation.changed:
-            self._save_states(evaluation.changed)
         if evaluation.aliases:
             self._record_aliases(list(evaluation.aliases.values()))
         if dead_letters:
@@ -153,9 +152,10 @@ class StoreTransaction:
 
     def _save_states(self, states: Mapping[StateKey, DocumentState]) -> None:
         changed = states.values()
-        number, shared = _shared([_shared_of_state(key, state) for key, state in states.items()])
-        types, fields, knowns, moved_to, topic_ids, partitions, within = shared
-        self._connection.execute(
+        locked = self._locked
+        number, shared = _shared([(*_shared_of_state(key, state), key in locked) for key, state in states.items()])
+        types, fields, knowns, moved_to, topic_ids, partitions, within, are_there = shared
+        row: Any = self._connection.execute(
             _SQL["save_states"],
             {
                 "shared": array(number),
@@ -166,6 +166,7 @@ class StoreTransaction:
                 "origin_topic_ids": array(topic_ids),
                 "origin_partitions": array(partitions),
                 "within": array(within),
+                "are_there": array(are_there),
                 "names": array([key.reference_name for key in states]),
                 "values": array([s.value for s in changed]),
                 "since": array([s.since for s in changed]),
@@ -175,7 +176,9 @@ class StoreTransaction:
                 "recent_transactions": array([s.recent_transactions.hex() for s in changed]),
                 "origin_offsets": array([(s.origin or _NOWHERE).offset for s in changed]),
             },
-        )
+        ).fetchone()
+        if row[0] != len(states.keys() - locked):
+            raise DocumentAppeared
 
     def _record_aliases(self, aliases: Sequence[Alias]) -> None:
         self._connection.execute(

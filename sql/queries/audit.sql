@@ -51,6 +51,14 @@ select id::text from milestone where id = any(%(ids)s::uuid[])
 union all
 select id::text from deleted_milestone where id = any(%(ids)s::uuid[]);
 
+-- name: add_missing_states
+-- In the order in which workers add them.
+insert into document_state (reference_type, reference_name, track_field)
+select reference_type, reference_name, track_field
+from unnest(%(types)s::text[], %(names)s::text[], %(fields)s::text[]) as key (reference_type, reference_name, track_field)
+order by reference_type, reference_name, track_field
+on conflict (reference_type, reference_name, track_field) do nothing;
+
 -- name: count_occurrences
 -- What a replay wrote counts: the next milestone of the document is one more.
 with reached as (

@@ -103,14 +103,8 @@ from unnest(%(topic_ids)s::text[], %(partitions)s::integer[], %(first_offsets)s:
     as start (topic_id, partition, first_offset)
 on conflict (revision, topic_id, partition) do nothing;
 
--- name: add_missing_states
--- Keys come sorted: all workers insert, and then lock, in one order.
-insert into document_state (reference_type, reference_name, track_field)
-select reference_type, reference_name, track_field
-from unnest(%(types)s::text[], %(names)s::text[], %(fields)s::text[]) as key (reference_type, reference_name, track_field)
-on conflict (reference_type, reference_name, track_field) do nothing;
-
 -- name: lock_states
+-- Of documents never seen there is no row to lock yet: whoever adds it first, in save_states, was first.
 select state.reference_type, state.reference_name, state.track_field, state.known, state.value,
        (extract(epoch from state.since) * 1000000)::bigint, (extract(epoch from state.ended_at) * 1000000)::bigint,
        state.occurrences, state.recent, state.recent_transactions, state.moved_to,
@@ -124,38 +118,59 @@ order by state.reference_type, state.reference_name, state.track_field
 for update of state;
 
 -- name: save_states
--- What many rows share is sent once and joined by its number: most of the cost is in sending. Materialized: a generic plan
--- would join document_state by type and field first, and so read every document of the type, for each row of the batch.
+-- Those that are there were locked; the others are added, in one order by all workers, and counted: one less than there
+-- should be, and another worker was first. What many rows share is sent once and joined by its number: most of the cost is
+-- in sending. Materialized: a generic plan would join document_state by type and field first, and so read every document
+-- of the type, for each row of the batch.
 with state as materialized (
     select shared.reference_type, shared.track_field, shared.known, shared.moved_to, shared.origin_topic_id,
-           shared.origin_partition, shared.within, one.*
+           shared.origin_partition, shared.within, shared.is_there, one.reference_name, one.value, one.occurrences,
+           one.origin_offset, timestamptz 'epoch' + one.since * interval '1 microsecond' as since,
+           timestamptz 'epoch' + one.ended_at * interval '1 microsecond' as ended_at,
+           decode(one.recent, 'hex') as recent, decode(one.recent_transactions, 'hex') as recent_transactions
     from unnest(%(shared)s::integer[], %(names)s::text[], %(values)s::text[], %(since)s::bigint[],
                 %(ended_at)s::bigint[], %(occurrences)s::text[], %(recent)s::text[], %(recent_transactions)s::text[],
                 %(origin_offsets)s::bigint[])
         as one (shared, reference_name, value, since, ended_at, occurrences, recent, recent_transactions, origin_offset)
     join unnest(%(types)s::text[], %(fields)s::text[], %(knowns)s::boolean[], %(moved_to)s::text[],
-                %(origin_topic_ids)s::text[], %(origin_partitions)s::integer[], %(within)s::text[])
+                %(origin_topic_ids)s::text[], %(origin_partitions)s::integer[], %(within)s::text[],
+                %(are_there)s::boolean[])
         with ordinality
-        as shared (reference_type, track_field, known, moved_to, origin_topic_id, origin_partition, within, number)
+        as shared (reference_type, track_field, known, moved_to, origin_topic_id, origin_partition, within, is_there,
+                   number)
         on shared.number = one.shared
+), changed as (
+    update document_state
+    set known = state.known,
+        value = state.value,
+        since = state.since,
+        ended_at = state.ended_at,
+        occurrences = state.occurrences,
+        recent = state.recent,
+        recent_transactions = state.recent_transactions,
+        moved_to = state.moved_to,
+        origin_topic_id = state.origin_topic_id,
+        origin_partition = state.origin_partition,
+        origin_offset = state.origin_offset,
+        within = state.within
+    from state
+    where state.is_there
+        and document_state.reference_type = state.reference_type
+        and document_state.reference_name = state.reference_name
+        and document_state.track_field = state.track_field
+), added as (
+    insert into document_state (reference_type, reference_name, track_field, known, value, since, ended_at, occurrences,
+                                recent, recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset,
+                                within)
+    select reference_type, reference_name, track_field, known, value, since, ended_at, occurrences, recent,
+           recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset, within
+    from state
+    where not is_there
+    order by reference_type, reference_name, track_field
+    on conflict (reference_type, reference_name, track_field) do nothing
+    returning 1
 )
-update document_state
-set known = state.known,
-    value = state.value,
-    since = timestamptz 'epoch' + state.since * interval '1 microsecond',
-    ended_at = timestamptz 'epoch' + state.ended_at * interval '1 microsecond',
-    occurrences = state.occurrences,
-    recent = decode(state.recent, 'hex'),
-    recent_transactions = decode(state.recent_transactions, 'hex'),
-    moved_to = state.moved_to,
-    origin_topic_id = state.origin_topic_id,
-    origin_partition = state.origin_partition,
-    origin_offset = state.origin_offset,
-    within = state.within
-from state
-where document_state.reference_type = state.reference_type
-    and document_state.reference_name = state.reference_name
-    and document_state.track_field = state.track_field;
+select count(*) from added;
 
 -- name: known_aliases
 -- The renames of this batch that were seen before, with the half that was first.

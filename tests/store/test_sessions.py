@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 
 import psycopg
 import pytest
 
+from consumer.core.matching import StateKey
 from consumer.core.records import Partition, Span
-from consumer.errors import ConfigError, StoreDown
+from consumer.core.states import DocumentState
+from consumer.errors import ConfigError, DocumentAppeared, StoreDown
 from consumer.postgres.blockers import end_blockers
 from consumer.postgres.connection import SessionLimits, connect
 from consumer.postgres.positions import stored_positions
@@ -93,8 +95,14 @@ def test_whose_session_has_ended_can_be_told_from_who_still_holds_a_slot(migrate
     assert asking.last_slots([two], ended=True) == set()
 
 
-def span(next_offset: int) -> dict[Partition, Span]:
-    return {ZERO: Span(TOPIC, TOPIC_ID, 0, 0, 0, next_offset)}
+def span(next_offset: int, stored: int = 0) -> dict[Partition, Span]:
+    return {ZERO: Span(TOPIC, TOPIC_ID, 0, stored, 0, next_offset)}
+
+
+def counted(states: dict[StateKey, DocumentState]) -> dict[StateKey, DocumentState]:
+    for state in states.values():
+        state.count("t")
+    return states
 
 
 def test_who_is_frozen_inside_its_store_transaction_is_ended_by_the_new_owner(open_store: OpenStore) -> None:
@@ -138,12 +146,40 @@ def test_states_stay_locked_until_the_transaction_ends(open_store: OpenStore) ->
     first, second = open_store(), open_store(session_timeout_s=6.0)
     first.create_positions([Span(TOPIC, TOPIC_ID, number, 0, 0, 0) for number in (0, 1)])
     other_partition = {Partition(TOPIC, 1): Span(TOPIC, TOPIC_ID, 1, 0, 0, 9)}
-    with first.transaction(span(5)) as tx:
+    with first.transaction(span(4)) as tx:
+        tx.record(evaluation(states=tx.document_states([key_of()])), [])
+    with first.transaction(span(5, stored=4)) as tx:
         tx.document_states([key_of()])
         with pytest.raises(StoreDown, match="55P03"), second.transaction(other_partition) as waiting:
             waiting.document_states([key_of()])
     with second.transaction(other_partition) as free:
         assert key_of() in free.document_states([key_of()])
+
+
+def test_who_stores_a_new_document_second_evaluates_it_again(open_store: OpenStore) -> None:
+    first, second = open_store(), open_store()
+    first.create_positions([Span(TOPIC, TOPIC_ID, number, 0, 0, 0) for number in (0, 1)])
+    other_partition = {Partition(TOPIC, 1): Span(TOPIC, TOPIC_ID, 1, 0, 0, 9)}
+    old, new = key_of("SO-1"), key_of("SO-2")
+    with first.transaction(span(4)) as tx:
+        tx.record(evaluation(states=tx.document_states([old])), [])
+
+    def come_second() -> None:
+        with second.transaction(other_partition) as tx:
+            states = tx.document_states([new])
+            with first.transaction(span(5, stored=4)) as earlier:
+                earlier.record(evaluation(states=counted(earlier.document_states([old, new]))), [])
+            tx.record(evaluation(reached(1), states=states), [])
+
+    with pytest.raises(DocumentAppeared):
+        come_second()
+    assert second.positions([Partition(TOPIC, 1)])[Partition(TOPIC, 1)].next_offset == 0
+    with second.transaction(other_partition) as tx:
+        states = tx.document_states([old, new])
+        assert [state.occurrences for state in states.values()] == [{"t": 1}, {"t": 1}]
+        tx.record(evaluation(states=counted(states)), [])
+    with first.transaction(span(6, stored=5)) as tx:
+        assert [state.occurrences for state in tx.document_states([old, new]).values()] == [{"t": 2}, {"t": 2}]
 
 
 def test_workers_on_the_same_documents_in_other_orders_never_lose_an_update(open_store: OpenStore) -> None:
@@ -154,12 +190,11 @@ def test_workers_on_the_same_documents_in_other_orders_never_lose_an_update(open
     def work(number: int) -> None:
         for offset in range(15):
             one = Span(TOPIC, TOPIC_ID, number, offset, 0, offset + 1)
-            with stores[number].transaction({Partition(TOPIC, number): one}) as tx:
-                states = tx.document_states(keys if number else reversed(keys))
-                for state in states.values():
-                    state.count("t")
-                result = evaluation(states=states)
-                tx.record(result, [])
+            while True:
+                with suppress(DocumentAppeared), stores[number].transaction({Partition(TOPIC, number): one}) as tx:
+                    states = counted(tx.document_states(keys if number else reversed(keys)))
+                    tx.record(evaluation(states=states), [])
+                    break
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(work, range(3)))
