@@ -29,16 +29,16 @@ DOCUMENT_TYPES: Final = (
 TRACKED: Final = DOCUMENT_TYPES[:3]
 TRACK_FIELD: Final = "status"
 STATUSES: Final = ("Draft", "Open", "Working", "Pending Review", "Overdue", "Completed", "Cancelled")
-MILESTONE_SHARE: Final = 0.1
 
 _DOCUMENTS_A_TYPE: Final = 200_000
-_VARIANTS: Final = 500
+VARIANTS: Final = 500
 _STARTED_AT_MS: Final = 1_763_800_000_000
 _SEED: Final = 7
 _PRODUCER: Final[dict[str, str | int | float | bool]] = {
     "enable.idempotence": True,
     "delivery.report.only.error": True,
     "compression.type": "lz4",
+    "log_level": 0,
 }
 
 
@@ -66,17 +66,31 @@ class Change(msgspec.Struct, frozen=True, gc=False):
         return self.before != self.after and self.type_at < len(TRACKED)
 
 
-def changes(records: int, partitions: int, share: float = MILESTONE_SHARE, seed: int = _SEED) -> Iterator[Change]:
-    """Yield the changes of a stream, the same for the same arguments; `share` of them are milestones.
+class Mix(msgspec.Struct, frozen=True):
+    """What a stream consists of: the shares of all records that are of tracked types, and that are milestones."""
 
-    Up to 0.375 all document types change alike; above, records of tracked types become more frequent.
-    """
+    tracked: float = len(TRACKED) / len(DOCUMENT_TYPES)
+    milestones: float = 0.1
+
+    @property
+    def changed(self) -> float:
+        """The share of the records of any one type whose status changes."""
+        return self.milestones / self.tracked
+
+
+PLAIN: Final = Mix()
+MILESTONES: Final = Mix(tracked=1.0, milestones=1.0)
+
+
+def changes(records: int, partitions: int, mix: Mix = PLAIN, seed: int = _SEED) -> Iterator[Change]:
+    """Yield the changes of a stream, the same for the same arguments."""
     draw = random.Random(seed).random
-    types = len(DOCUMENT_TYPES) if share <= len(TRACKED) / len(DOCUMENT_TYPES) else len(TRACKED)
-    changed_share = share * types / len(TRACKED)
+    changed_share, others = mix.changed, len(DOCUMENT_TYPES) - len(TRACKED)
     status_of = [bytearray(_DOCUMENTS_A_TYPE) for _ in DOCUMENT_TYPES]
     for number in range(records):
-        type_at, document = int(draw() * types), int(draw() * _DOCUMENTS_A_TYPE)
+        is_tracked = draw() < mix.tracked
+        type_at = int(draw() * len(TRACKED)) if is_tracked else len(TRACKED) + int(draw() * others)
+        document = int(draw() * _DOCUMENTS_A_TYPE)
         statuses = status_of[type_at]
         before = after = statuses[document]
         if draw() < changed_share:
@@ -86,18 +100,23 @@ def changes(records: int, partitions: int, share: float = MILESTONE_SHARE, seed:
 
 
 def expected_offsets(
-    records: int, partitions: int, share: float = MILESTONE_SHARE, seed: int = _SEED, types: int = len(TRACKED)
+    records: int, partitions: int, mix: Mix = PLAIN, types: int = len(TRACKED), *, tells_before: bool = True
 ) -> dict[int, list[int]]:
     """The offsets of the records that are milestones, by partition, for a topic that `produce` made.
 
     Args:
         types: how many of the tracked document types are tracked.
+        tells_before: whether records say what was there before; if not, the first value of a document is one, too.
     """
     next_offsets = [0] * partitions
     offsets: dict[int, list[int]] = {partition: [] for partition in range(partitions)}
-    for change in changes(records, partitions, share, seed):
-        if change.is_milestone and change.type_at < types:
+    seen: set[tuple[int, int]] = set()
+    for change in changes(records, partitions, mix):
+        document = change.type_at, change.document
+        is_first = not tells_before and change.type_at < types and document not in seen
+        if is_first or (change.is_milestone and change.type_at < types):
             offsets[change.partition].append(next_offsets[change.partition])
+            seen.add(document)
         next_offsets[change.partition] += 1
     return offsets
 
@@ -107,22 +126,22 @@ class Templates:
 
     def __init__(self, run: int = 0) -> None:
         """`run` (0 to 9) sets document names, gtids and positions apart from those of another run."""
-        self._run = run
-        self._first_document = run * 1_000_000
+        self.run = run
+        self.first_document = run * 1_000_000
         self._values = [
-            [_template(document_type, variant) for variant in range(_VARIANTS)] for document_type in DOCUMENT_TYPES
+            [_template(document_type, variant) for variant in range(VARIANTS)] for document_type in DOCUMENT_TYPES
         ]
         self._keys = [_key_template(document_type) for document_type in DOCUMENT_TYPES]
         self._statuses = [status.encode() for status in STATUSES]
 
     def key(self, change: Change) -> bytes:
         """The record's key, with the field that ByLogicalTableRouter adds."""
-        return self._keys[change.type_at] % (self._first_document + change.document)
+        return self._keys[change.type_at] % (self.first_document + change.document)
 
     def value(self, change: Change, at_ms: int) -> bytes:
         """The record's value: an update committed at `at_ms` and read 100 ms later."""
-        document, statuses = self._first_document + change.document, self._statuses
-        return self._values[change.type_at][change.document % _VARIANTS] % (
+        document, statuses = self.first_document + change.document, self._statuses
+        return self._values[change.type_at][change.document % VARIANTS] % (
             document,
             at_ms - 86_400_000,
             statuses[change.before],
@@ -132,9 +151,9 @@ class Templates:
             at_ms,
             at_ms,
             at_ms,
-            self._run,
+            self.run,
             change.number,
-            self._run + 1,
+            self.run + 1,
             change.number * 2_000 + 325,
             at_ms + 100,
             at_ms + 100,
@@ -147,7 +166,7 @@ def produce(
     topic: str,
     records: int = 1_000_000,
     partitions: int = 4,
-    share: float = MILESTONE_SHARE,
+    mix: Mix = PLAIN,
     templates: Templates | None = None,
 ) -> Expected:
     """Create `topic` and fill it; raises KafkaException when it exists already or a record is refused."""
@@ -156,7 +175,7 @@ def produce(
     failed: list[KafkaError] = []
     producer = _producer(bootstrap_servers, failed, linger_ms=50)
     milestones, next_offsets = 0, [0] * partitions
-    for change in changes(records, partitions, share):
+    for change in changes(records, partitions, mix):
         value = templates.value(change, _STARTED_AT_MS + change.number)
         _send(producer, topic, change.partition, templates.key(change), value)
         milestones += change.is_milestone
@@ -171,10 +190,9 @@ def paced(
     rate_per_s: float,
     seconds: float,
     partitions: int = 4,
-    share: float = 1.0,
     run: int = 1,
 ) -> Expected:
-    """Send `rate_per_s` records a second to an existing topic; source.ts_ms and the record's time are when it was sent.
+    """Send so many milestones a second to an existing topic; source.ts_ms and the record's time are when it was sent.
 
     `next_offsets` counts from the ends that the topic had. For a second call on one topic give another `run` (1 to 9).
     """
@@ -184,7 +202,7 @@ def paced(
     records = round(rate_per_s * seconds)
     milestones, next_offsets = 0, [0] * partitions
     started_s = time.monotonic()
-    for change in changes(records, partitions, share, seed=run):
+    for change in changes(records, partitions, MILESTONES, seed=run):
         _sleep_until(started_s + change.number / rate_per_s, producer)
         now_ms = time.time_ns() // 1_000_000
         key, value = templates.key(change), templates.value(change, now_ms)
@@ -253,12 +271,13 @@ def _name(document_type: str) -> str:
 
 
 def _template(document_type: str, variant: int) -> bytes:
-    before, after = _row(document_type, variant), _row(document_type, variant)
+    before, after = row_template(document_type, variant), row_template(document_type, variant)
     envelope = f'{{"before":{before},"after":{after},"source":{_source(document_type)},"transaction":null,"op":"u",'
     return (envelope + '"ts_ms":%d,"ts_us":%d000,"ts_ns":%d000000}').encode()
 
 
-def _row(document_type: str, variant: int) -> str:
+def row_template(document_type: str, variant: int) -> str:
+    """A row in which document, time of change and status are to be filled in."""
     columns: dict[str, object] = {
         "owner": "jane@example.com",
         "docstatus": 1,

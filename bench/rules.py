@@ -6,9 +6,8 @@ that never change, so that every record has to be decoded and looked at, and no 
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from bench.generate import DOCUMENT_TYPES, TRACK_FIELD, TRACKED
 
@@ -44,22 +43,3 @@ SETS: Final[Mapping[str, tuple[Trackers, int]]] = {
     "when": (_of_all(when=_CONDITION), len(TRACKED)),
 }
 """Trackers, and how many of the stream's document types give milestones with them."""
-
-
-def measured(rounds: int, job: Callable[[str, int], dict[str, Any]]) -> dict[str, Any]:
-    """Rates by set, and what each costs beside the one that asks for least: sets take turns.
-
-    Args:
-        job: runs the job with a set, in a round, and tells of it.
-    """
-    runs = [{name: job(name, number)["rate"] for name in SETS} for number in range(rounds)]
-
-    def ratio(name: str, to: str) -> float:
-        return round(float(statistics.median(run[name] / run[to] for run in runs)), 3)
-
-    return {
-        **{f"{name}_records_per_s": round(statistics.median(run[name] for run in runs)) for name in SETS},
-        "trackers_100_ratio": ratio("trackers_100", "trackers_1"),
-        "trackers_1000_ratio": ratio("trackers_1000", "trackers_1"),
-        "when_ratio": ratio("when", "plain"),
-    }
