@@ -11,14 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.core.told import DEAD_LETTER
 from consumer.errors import Poison
 from consumer.formats.connect_json import SchemaReader
 from consumer.formats.debezium_json import DebeziumJson
+from consumer.formats.decoder import ChangeDecoder
 from consumer.formats.glance import Glance
 from consumer.formats.row_change import RowChange
 from consumer.formats.rows import JsonRows
 from consumer.formats.tables import Tables
-from tests.unit.samples import rules_of, tracker
+from tests.unit.samples import batch_of, record, rules_of, tracker
 
 PLANS = rules_of(tracker(), tracker(document_type='Größe "A"')).plans
 TABLES = Tables(PLANS, lambda plan: JsonRows(plan, "__debezium_unavailable_value"))
@@ -117,3 +119,15 @@ def test_what_is_common_is_told_at_a_glance() -> None:
     for table, status, expected in (("tabSales Order", "a", str), ("tabSales Order", "b", RowChange), ("t", "b", str)):
         envelope = {"before": {"status": "a"}, "after": {"status": status}, "source": {"table": table}, "op": "u"}
         assert isinstance(GLANCE(json.dumps(envelope, separators=(",", ":")).encode()), expected)
+
+
+@pytest.mark.parametrize(("status", "expected"), [("a", "unchanged"), ("b", DEAD_LETTER)])
+def test_what_is_wrong_where_nothing_changes_is_no_dead_letter_and_explanations_say_so(
+    status: str, expected: str
+) -> None:
+    source = {"table": "tabSales Order", "pos": "not a number"}
+    value = {"before": {"status": "a"}, "after": {"status": status}, "source": source, "op": "u"}
+    decoder, made = ChangeDecoder(rules_of()), record(value)
+    decoded = decoder.decode(batch_of(made))
+    assert (decoded.skipped["unchanged"], len(decoded.poison)) == (expected == "unchanged", expected == DEAD_LETTER)
+    assert decoder.tell(made, batch_of(made)).kind == expected
