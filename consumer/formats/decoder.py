@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from msgspec.structs import replace
+
 from consumer.core.compiled import Rules
 from consumer.core.events import ChangeEvent, Decoded
 from consumer.core.records import Batch, DeadLetter, Partition, Record, offset_of, partition_of
@@ -87,20 +89,26 @@ class ChangeDecoder:
         return "unchanged" if isinstance(change, RowChange) and change.unchanged else change
 
     def tell(self, record: Record, batch: Batch) -> Told:
-        """What a record says, in full.
+        """What a record says, in full: what became of it first, so that both agree.
 
         Raises:
             SchemaPending: its schema cannot be had now.
         """
+        decoded = self.decode(replace(batch, records=[record]))
+        if decoded.held:
+            raise SchemaPending(decoded.held_because)
+        if decoded.poison:
+            return Told(DEAD_LETTER, poison=decoded.poison[0].message)
+        kind = next(iter(decoded.skipped), "")
+        if kind not in ("", "unchanged"):
+            return Told(kind)
         reading = Reading(self._keys, self._options.event_id_headers, Counter())
-        value = record.value()
-        seen = None if value is None else self._glance(value)
         try:
-            change = self._change(record, value)
+            change = self._change(record, record.value())
             return Told(change) if isinstance(change, str) else told_by(change, record, batch, reading)
-        except Poison as error:
-            # What is wrong where nobody looks, because nothing changed, is no dead letter.
-            return Told(seen) if isinstance(seen, str) else Told(DEAD_LETTER, poison=str(error))
+        except (Poison, SchemaPending):
+            # Nothing changed, so nobody looked at what is wrong here.
+            return Told(kind)
 
     def _change(self, record: Record, value: bytes | None) -> RowChange | str:
         if value is None or value == b"null":

@@ -45,7 +45,9 @@ class ReplayedTables(RepairedTables):
                 "names": array([m.reference_name for m in written]),
                 "fields": array([m.track_field for m in written]),
             }
-            # Of a field that nobody followed yet there is no state to count in.
+            # As workers do it: what is there is locked before anything is added. Of a field that nobody followed yet
+            # there is no state to count in.
+            self._connection.execute(_SQL["lock_documents"], documents)
             self._connection.execute(_SQL["add_missing_states"], documents)
             self._connection.execute(
                 _SQL["count_occurrences"],

@@ -51,6 +51,14 @@ select id::text from milestone where id = any(%(ids)s::uuid[])
 union all
 select id::text from deleted_milestone where id = any(%(ids)s::uuid[]);
 
+-- name: lock_documents
+select
+from document_state
+join unnest(%(types)s::text[], %(names)s::text[], %(fields)s::text[]) as key (reference_type, reference_name, track_field)
+    using (reference_type, reference_name, track_field)
+order by reference_type, reference_name, track_field
+for update of document_state;
+
 -- name: add_missing_states
 -- In the order in which workers add them.
 insert into document_state (reference_type, reference_name, track_field)

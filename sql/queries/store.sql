@@ -119,9 +119,10 @@ for update of state;
 
 -- name: save_states
 -- Those that are there were locked; the others are added, in one order by all workers, and counted: one less than there
--- should be, and another worker was first. What many rows share is sent once and joined by its number: most of the cost is
--- in sending. Materialized: a generic plan would join document_state by type and field first, and so read every document
--- of the type, for each row of the batch.
+-- should be, and another worker was first. Only then are those that are there changed, so who waits for another's new
+-- document has changed nothing yet. What many rows share is sent once and joined by its number: most of the cost is in
+-- sending. Materialized: a generic plan would join document_state by type and field first, and so read every document of
+-- the type, for each row of the batch.
 with state as materialized (
     select shared.reference_type, shared.track_field, shared.known, shared.moved_to, shared.origin_topic_id,
            shared.origin_partition, shared.within, shared.is_there, one.reference_name, one.value, one.occurrences,
@@ -139,6 +140,17 @@ with state as materialized (
         as shared (reference_type, track_field, known, moved_to, origin_topic_id, origin_partition, within, is_there,
                    number)
         on shared.number = one.shared
+), added as (
+    insert into document_state (reference_type, reference_name, track_field, known, value, since, ended_at, occurrences,
+                                recent, recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset,
+                                within)
+    select reference_type, reference_name, track_field, known, value, since, ended_at, occurrences, recent,
+           recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset, within
+    from state
+    where not is_there
+    order by reference_type, reference_name, track_field
+    on conflict (reference_type, reference_name, track_field) do nothing
+    returning 1
 ), changed as (
     update document_state
     set known = state.known,
@@ -154,21 +166,11 @@ with state as materialized (
         origin_offset = state.origin_offset,
         within = state.within
     from state
-    where state.is_there
+    where (select count(*) from added) >= 0
+        and state.is_there
         and document_state.reference_type = state.reference_type
         and document_state.reference_name = state.reference_name
         and document_state.track_field = state.track_field
-), added as (
-    insert into document_state (reference_type, reference_name, track_field, known, value, since, ended_at, occurrences,
-                                recent, recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset,
-                                within)
-    select reference_type, reference_name, track_field, known, value, since, ended_at, occurrences, recent,
-           recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset, within
-    from state
-    where not is_there
-    order by reference_type, reference_name, track_field
-    on conflict (reference_type, reference_name, track_field) do nothing
-    returning 1
 )
 select count(*) from added;
 

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.told import DEAD_LETTER
 from consumer.errors import Poison
 from consumer.formats.connect_json import SchemaReader
 from consumer.formats.debezium_json import DebeziumJson
@@ -20,7 +19,7 @@ from consumer.formats.glance import Glance
 from consumer.formats.row_change import RowChange
 from consumer.formats.rows import JsonRows
 from consumer.formats.tables import Tables
-from tests.unit.samples import batch_of, record, rules_of, tracker
+from tests.unit.samples import batch_of, mariadb_source, record, rules_of, tracker
 
 PLANS = rules_of(tracker(), tracker(document_type='Größe "A"')).plans
 TABLES = Tables(PLANS, lambda plan: JsonRows(plan, "__debezium_unavailable_value"))
@@ -121,13 +120,37 @@ def test_what_is_common_is_told_at_a_glance() -> None:
         assert isinstance(GLANCE(json.dumps(envelope, separators=(",", ":")).encode()), expected)
 
 
-@pytest.mark.parametrize(("status", "expected"), [("a", "unchanged"), ("b", DEAD_LETTER)])
-def test_what_is_wrong_where_nothing_changes_is_no_dead_letter_and_explanations_say_so(
-    status: str, expected: str
+def compact(envelope: object) -> bytes:
+    return json.dumps(envelope, separators=(",", ":")).encode()
+
+
+def spaced(envelope: object) -> bytes:
+    return json.dumps(envelope).encode()
+
+
+def wrapped(envelope: object) -> bytes:
+    return compact({"schema": None, "payload": envelope})
+
+
+@pytest.mark.parametrize("written", [compact, spaced, wrapped])
+@pytest.mark.parametrize("statuses", [("a", "a"), ("a", "b"), (1, 1.0)])
+@pytest.mark.parametrize(
+    "wrong",
+    [{}, {"ts_ms": 10**17}, {"pos": "not a number"}, {"time": "x"}, {"key": None}, {"key": b"\0\0\0\0\1abc"}],
+)
+def test_explanations_say_what_became_of_a_record_whatever_else_is_wrong_with_it(
+    wrong: Mapping[str, Any], statuses: tuple[object, object], written: Callable[[object], bytes]
 ) -> None:
-    source = {"table": "tabSales Order", "pos": "not a number"}
-    value = {"before": {"status": "a"}, "after": {"status": status}, "source": source, "op": "u"}
-    decoder, made = ChangeDecoder(rules_of()), record(value)
-    decoded = decoder.decode(batch_of(made))
-    assert (decoded.skipped["unchanged"], len(decoded.poison)) == (expected == "unchanged", expected == DEAD_LETTER)
-    assert decoder.tell(made, batch_of(made)).kind == expected
+    before, after = ({"status": status} for status in statuses)
+    source = {**mariadb_source(), "table": "tabSales Order", **{k: v for k, v in wrong.items() if k != "key"}}
+    value = written({"before": before, "after": after, "source": source, "op": "u"})
+    made = record(value, **{k: v for k, v in wrong.items() if k == "key"})
+    decoder, batch = ChangeDecoder(rules_of()), batch_of(made)
+    decoded, told = decoder.decode(batch), decoder.tell(made, batch)
+    if decoded.poison:
+        assert told.poison == decoded.poison[0].message
+    elif decoded.events:
+        assert told.event == decoded.events[0]
+    else:
+        assert told.kind in (*decoded.skipped, "update")
+        assert told.event is None
