@@ -32,11 +32,8 @@ class Count:
 def pipe() -> Iterator[Pipe]:
     reading, writing = os.pipe()
     yield reading, writing
-    for descriptor in (reading, writing):
-        try:
-            os.close(descriptor)
-        except OSError:
-            continue
+    # The other end stays open: a thread of this test may still write to it, and its number would be another pipe's.
+    os.close(reading)
 
 
 def _took_s(lines: Lines, count: int) -> float:
@@ -80,10 +77,11 @@ def test_once_somebody_reads_again_lines_arrive_again(pipe: Pipe) -> None:
     assert len(set(seen)) == waiting == 1_000 - dropped.lines
 
 
-def test_a_closed_pipe_is_no_error(pipe: Pipe) -> None:
+def test_a_closed_pipe_is_no_error() -> None:
     dropped = Count()
-    os.close(pipe[0])
-    lines = Lines(pipe[1], dropped.add)
+    reading, writing = os.pipe()
+    os.close(reading)
+    lines = Lines(writing, dropped.add)
     lines.write("one\ntwo\n")
     lines.write("three")
     lines.finish()
