@@ -25,6 +25,7 @@ class GroupOffsets:
         self._noted: SimpleQueue[list[TopicPartition]] = SimpleQueue()
         self._sent_s: deque[float] = deque()
         self._refusal = ""
+        self.are_noted = False
 
     def committed(
         self, partitions: Iterable[Partition], timeout_s: float = CALL_TIMEOUT_S
@@ -50,6 +51,7 @@ class GroupOffsets:
         That thread must not call the consumer: the client lets one thread in at a time. Who waits there for a poll to
         end may wait long; who waits for `on_revoke` to end, which waits for what is in flight, would wait for ever.
         """
+        self.are_noted = True
         self._noted.put(offsets)
 
     def commit_noted(self, mine: Container[Partition]) -> None:

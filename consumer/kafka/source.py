@@ -85,10 +85,8 @@ class Source:
 
     def ends(self) -> dict[Partition, int]:
         """The end of each partition that is being read, as the last fetch told it; asks nobody."""
-        ends = {}
-        for key in self._reading:
-            ends[key] = self._consumer.get_watermark_offsets(TopicPartition(key.topic, key.partition), cached=True)[1]
-        return ends
+        told = self._consumer.get_watermark_offsets
+        return {key: told(TopicPartition(key.topic, key.partition), cached=True)[1] for key in self._reading}
 
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for partition in partitions:
@@ -119,6 +117,8 @@ class Source:
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
         self._offsets.answered(error, partitions)
+        if error is None:
+            self._confirm({Partition(p.topic, p.partition): p.offset for p in partitions if p.error is None})
 
     def _forget(self, keys: set[Partition]) -> None:
         self._holding.forget(keys)
@@ -261,13 +261,11 @@ class Source:
         return any(key.topic == message.topic() for key in self._reading)
 
     def _spans(self, now_s: float) -> dict[Partition, Span]:
-        spans = {key: reading.taken(now_s) for key, reading in self._reading.items()}
-        return {key: span for key, span in spans.items() if span is not None}
+        return {key: span for key, reading in self._reading.items() if (span := reading.taken(now_s)) is not None}
 
     def _removed(self) -> dict[Partition, Span]:
         """Stored, not yet published, and no longer in the log: moved over in steps."""
-        spans = {key: reading.removed() for key, reading in self._reading.items()}
-        return {key: span for key, span in spans.items() if span is not None}
+        return {key: span for key, reading in self._reading.items() if (span := reading.removed()) is not None}
 
     def hold(self, batch: Batch, held: Mapping[Partition, int]) -> Batch:
         """What of a batch comes before the offsets at which partitions have to wait; they are read again from there."""
@@ -288,11 +286,14 @@ class Source:
                 reading.span = replace(reading.span, **moved)
 
     def confirm(self, batch: Batch) -> None:
-        """Notes that the batch is published. Called by the thread that publishes."""
-        for key, span in batch.spans.items():
-            reading = self._reading.get(key)
-            if reading is not None:
-                reading.confirmed = max(reading.confirmed, span.published_after)
+        """Notes, in the thread that publishes, that the batch is published; of offsets only noted the answer tells."""
+        if not self._offsets.are_noted:
+            self._confirm({key: span.published_after for key, span in batch.spans.items()})
+
+    def _confirm(self, offsets: Mapping[Partition, int]) -> None:
+        for key, offset in offsets.items():
+            if (reading := self._reading.get(key)) is not None:
+                reading.confirmed = max(reading.confirmed, offset)
 
     def close(self) -> None:
         """Leaves the group."""
