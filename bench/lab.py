@@ -62,7 +62,7 @@ class Lab:
         self._filled: set[str] = set()
         self._raw: dict[str, Measured] = {}
         self._registry: RegistryService | None = None
-        self._deployed = 0
+        self._named = 0
         self._stack = ExitStack()
 
     def close(self) -> None:
@@ -88,7 +88,7 @@ class Lab:
     def job(self, deployed: Deployed, workers: int = 1) -> Measured:
         """The job from the stream's beginning to its end, by several processes; rows are checked one by one."""
         self._fill(deployed.stream)
-        ran = [begun("bench.job", str(deployed.config)) for _ in range(workers)]
+        ran = [begun([sys.executable, "-m", "bench.job", str(deployed.config)]) for _ in range(workers)]
         results = [finished() for finished in ran]
         self.check_rows(deployed)
         records = sum(result["records"] for result in results)
@@ -104,8 +104,7 @@ class Lab:
 
     def deploy(self, stream: str, trackers: Trackers = SETS["plain"][0], types: int = len(TRACKED)) -> Deployed:
         """A new database, and a configuration with a new group and a new output topic."""
-        self._deployed += 1
-        name = f"bench-{self._deployed}"
+        name = self.new_name("bench")
         dsn = self.postgres.create_database()
         migrate(dsn)
         apply_trackers(dsn, trackers_from_list([*trackers], "bench"))
@@ -121,6 +120,11 @@ class Lab:
         path.write_text(yaml.safe_dump(content), encoding="utf-8")
         return Deployed(path, dsn, stream, types)
 
+    def new_name(self, prefix: str) -> str:
+        """One that nothing in this run has."""
+        self._named += 1
+        return f"{prefix}-{self._named}"
+
     def drop(self, deployed: Deployed) -> None:
         """Its database."""
         self.postgres.drop_database(deployed.dsn)
@@ -128,14 +132,22 @@ class Lab:
     def check_rows(self, deployed: Deployed) -> None:
         """Ends the bench where the table holds anything but what the stream gives."""
         name = deployed.stream
-        mix, tells = STREAMS[name].mix, STREAMS[name].form != "flat"
-        offsets = expected_offsets(self.records(name), PARTITIONS, mix, deployed.types, tells_before=tells)
-        expected = sorted((p, offset) for p, those in offsets.items() for offset in those)
+        expected = self.expected(name, deployed.types)
         with psycopg.connect(deployed.dsn) as connection:
             query = "select origin_partition, origin_offset from milestone where origin_topic_id <> %s"
             rows = connection.execute(query, (EARLIER,)).fetchall()
         if sorted(rows) != expected:
             sys.exit(f"{name}: the table holds {len(rows)} milestones, not the {len(expected)} that the input gives")
+
+    def expected(self, stream: str, types: int = len(TRACKED)) -> list[tuple[int, int]]:
+        """Where the milestones of a stream stand, in order: partition and offset."""
+        mix, tells = STREAMS[stream].mix, STREAMS[stream].form != "flat"
+        offsets = expected_offsets(self.records(stream), PARTITIONS, mix, types, tells_before=tells)
+        return sorted((p, offset) for p, those in offsets.items() for offset in those)
+
+    def topic(self, stream: str) -> str:
+        """The name of a stream's topic."""
+        return _topic(stream)
 
     def _fill(self, stream: str) -> None:
         if stream not in self._filled:
@@ -160,17 +172,17 @@ def _topic(stream: str) -> str:
 
 def run(module: str, *arguments: str) -> dict[str, Any]:
     """What a module of the bench prints, in a process of its own."""
-    return begun(module, *arguments)()
+    return begun([sys.executable, "-m", module, *arguments])()
 
 
-def begun(module: str, *arguments: str) -> Callable[[], dict[str, Any]]:
-    """The same, begun; the call waits for it."""
-    process = subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True)
+def begun(command: Sequence[str]) -> Callable[[], dict[str, Any]]:
+    """A command that prints one line of JSON, begun; the call waits for it."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     def finished() -> dict[str, Any]:
         said, _ = process.communicate()
         if process.returncode:
-            sys.exit(f"{module} ended with {process.returncode}")
+            sys.exit(f"{' '.join(command[:3])} … ended with {process.returncode}")
         result: dict[str, Any] = json.loads(said.splitlines()[-1])
         return result
 

@@ -17,6 +17,7 @@ import yaml
 from bench.generate import create_topic, paced
 from bench.lab import EARLIER, PARTITIONS, STREAMS, Deployed, Lab, Measured, program, run
 from bench.latency import measure
+from bench.peers.measured import measure as measure_peers
 from bench.rules import SETS
 from tests.services.service import wait_until
 
@@ -219,6 +220,7 @@ SUITES: Final[Mapping[str, Suite]] = {
     "milestone-heavy": Suite("60 % of the records are milestones", partial(_on, "milestones")),
     "trackers-1000": Suite("1, 100 and 1,000 trackers over 50 types; a condition on every candidate", _trackers),
     "history": Suite("audit and backtest of what the job did", _history),
+    "peers": Suite("others on the same work; fetched and built first", measure_peers, usual=False),
     "latency": Suite("change to announced, 1,000 milestones a second", _latency),
     "start": Suite("the command to the first poll", _start),
     "recovery": Suite("until all partitions go on; session time-out 6 s", _recovery, usual=False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -14,7 +15,7 @@ from consumer.errors import MalformedRecord, Poison, SchemaPending
 from consumer.formats.avro_records import AvroRecords
 from consumer.formats.avro_rows import AvroRows
 from consumer.formats.avro_schemas import AvroSchemas, Schemas
-from consumer.formats.glance import Glance
+from consumer.formats.glance import Glance, Seen
 from consumer.formats.json_records import JsonRecords
 from consumer.formats.record_keys import RecordKeys
 from consumer.formats.row_change import Reading, RowChange
@@ -47,7 +48,7 @@ class ChangeDecoder:
         self._avro = AvroRecords(avro_tables, avro, options, self._keys)
         self._json = JsonRecords(json_tables, options, self._keys, self._avro)
         self._json_change = self._json.change
-        self._glance = Glance(json_tables).change if options.shape in _ENVELOPES else _nothing
+        self._look = Glance(json_tables).look if options.shape in _ENVELOPES else _see_nothing
 
     def decode(self, batch: Batch) -> Decoded:
         """What became of each record at or above `stored`: an event, a dead letter, or a count by kind.
@@ -60,16 +61,16 @@ class ChangeDecoder:
         held: dict[Partition, int] = {}
         reason = ""
         absent: Counter[tuple[str, str]] = Counter()
-        glance = self._glance
         reading = Reading(self._keys, self._options.event_id_headers, absent)
-        for record in batch.unevaluated():
+        records = batch.unevaluated()
+        for record, seen in zip(records, self._look([record.value() for record in records]), strict=True):
             if held and partition_of(record) in held:
                 continue
-            value = record.value()
+            if isinstance(seen, str):
+                kinds.append(seen)
+                continue
             try:
-                change = None if value is None else glance(value)
-                if change is None:
-                    change = self._closely(record, value)
+                change = seen or self._closely(record)
                 event = change if isinstance(change, str) else change.event(record, batch, reading)
             except Poison as error:
                 poison.append(DeadLetter.of(error, batch.origin(record), record.topic() or ""))
@@ -83,9 +84,9 @@ class ChangeDecoder:
                 events.append(event)
         return Decoded(events, poison, Counter(kinds), absent, held, reason)
 
-    def _closely(self, record: Record, value: bytes | None) -> RowChange | str:
+    def _closely(self, record: Record) -> RowChange | str:
         """The change of a tracked row, `unchanged`, or the kind of record that is none, whatever its format."""
-        change = self._change(record, value)
+        change = self._change(record, record.value())
         return "unchanged" if isinstance(change, RowChange) and change.unchanged else change
 
     def tell(self, record: Record, batch: Batch) -> Told:
@@ -134,5 +135,6 @@ class ChangeDecoder:
         return self._json.deleted(record) if self._options.shape is Shape.FLATTENED else "tombstone"
 
 
-def _nothing(_value: bytes) -> None:
+def _see_nothing(values: Sequence[bytes | None]) -> list[Seen]:
     """Where envelopes are not what comes, nothing is one at a glance."""
+    return [None] * len(values)

@@ -1,4 +1,4 @@
-"""Debezium's envelopes in one pass: what most records of most streams are.
+"""Debezium's envelopes in few passes: what most records of most streams are.
 
 Nothing that the bytes seem to say is believed before it was read, and what is not so simple is left to a closer look
 (`JsonRecords`), which says the same of every record (tests/unit/test_glance.py).
@@ -6,8 +6,9 @@ Nothing that the bytes seem to say is believed before it was read, and what is n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -18,8 +19,15 @@ from consumer.formats.source_block import Source, Transaction
 from consumer.formats.tables import Tables
 
 _TABLE, _WRAPPER = b'"table":"', b'{"schema":'
-_Decode = Callable[[bytes], Any]
+_OPEN, _CLOSE = b"{}"
+_TOGETHER = 32
+"""Values that are decoded in one call: not so many that they would not stay in the processor's cache."""
+
+Seen = RowChange | str | None
+"""The change of a tracked row, `unchanged` or `untracked`; None for all that is not so simple."""
+
 _NO_ENCODINGS: Mapping[str, Encoding] = {}
+_CANNOT_BE_READ = (UnicodeDecodeError, msgspec.DecodeError, RecursionError)
 
 
 class _NamedSource(msgspec.Struct, gc=False):
@@ -33,61 +41,111 @@ class _Named(msgspec.Struct, gc=False):
     op: str | None = None
 
 
+class _Tracked(NamedTuple):
+    """How rows of a tracked table are read: for the columns whose changes count, and in full."""
+
+    rows: JsonRows
+    briefly: msgspec.json.Decoder[Any]
+    fully: msgspec.json.Decoder[Any]
+
+
 class Glance:
-    """Reads an envelope by the table that its bytes seem to name."""
+    """Reads envelopes by the table that their bytes seem to name."""
 
     def __init__(self, tables: Tables[JsonRows]) -> None:
         self._of_table = tables.of_table
-        self._decode_named = msgspec.json.Decoder(_Named).decode
-        self._readers = {
-            msgspec.json.encode(table)[1:-1]: (
-                reader,
-                _decoder(_NamedSource, reader.tracked_type),
-                _decoder(Source, reader.type),
+        self._named = msgspec.json.Decoder(_Named)
+        self._tracked = {
+            msgspec.json.encode(table)[1:-1]: _Tracked(
+                rows, _decoder(_NamedSource, rows.tracked_type), _decoder(Source, rows.type)
             )
-            for table, reader in tables.items()
+            for table, rows in tables.items()
         }
 
-    def change(self, value: bytes) -> RowChange | str | None:
-        """The change of a tracked row, `unchanged` or `untracked`; None for all that is not so simple."""
-        found = value.rfind(_TABLE)
-        if found < 0 or value[:1] != b"{" or value.startswith(_WRAPPER):
-            return None
-        name = found + len(_TABLE)
-        known = self._readers.get(value[name : value.find(b'"', name)])
-        try:
-            if not value.isascii():
-                value.decode()
-            return self._untracked(value) if known is None else self._tracked(value, *known)
-        except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
-            return None
+    def look(self, values: Sequence[bytes | None]) -> list[Seen]:
+        """What each of some records says."""
+        seen: list[Seen] = [None] * len(values)
+        for table, places in self._by_table(values).items():
+            tracked = self._tracked.get(table)
+            for start in range(0, len(places), _TOGETHER):
+                some = places[start : start + _TOGETHER]
+                texts = [values[place] or b"" for place in some]
+                said = self._untracked(texts) if tracked is None else self._changes(texts, tracked)
+                for place, what in zip(some, said, strict=True):
+                    seen[place] = what
+        return seen
 
-    def _tracked(self, value: bytes, reader: JsonRows, briefly: _Decode, fully: _Decode) -> RowChange | str | None:
+    def _by_table(self, values: Iterable[bytes | None]) -> Mapping[bytes, list[int]]:
+        """Where the envelopes of each tracked table seem to be, and under no name those of all others."""
+        places: defaultdict[bytes, list[int]] = defaultdict(list)
+        known = self._tracked
+        for place, value in enumerate(values):
+            found = -1 if value is None else value.rfind(_TABLE)
+            if value is None or found < 0 or value[0] != _OPEN or value[-1] != _CLOSE or value.startswith(_WRAPPER):
+                continue
+            name = found + len(_TABLE)
+            table = value[name : value.find(b'"', name)]
+            places[table if table in known else b""].append(place)
+        return places
+
+    def _untracked(self, texts: Sequence[bytes]) -> Iterable[Seen]:
+        of_table = self._of_table
+        for named in _decoded(self._named, texts):
+            table = None if named is None or named.source is None else named.source.table
+            yield "untracked" if table and named.op in KINDS and of_table(table) is None else None
+
+    def _changes(self, texts: Sequence[bytes], tracked: _Tracked) -> Iterable[Seen]:
         """Most updates change no tracked column: they are read for that alone, and the others once more."""
-        brief = briefly(value)
-        op, source, before = brief.op, brief.source, brief.before
-        if op not in KINDS or source is None or self._of_table(source.table) is not reader:
-            return None
-        if op == "u" and before is not None and brief.after is not None and reader.unchanged(before, brief.after):
-            return "unchanged"
-        full = fully(value)
-        if full.after is None and op != "d":
-            return None
-        return RowChange(op, full.before, full.after, full.source, reader, _NO_ENCODINGS, full.transaction, full.ts_ms)
+        rows, of_table = tracked.rows, self._of_table
+        for text, brief in zip(texts, _decoded(tracked.briefly, texts), strict=True):
+            if brief is None or brief.op not in KINDS or of_table(brief.source and brief.source.table) is not rows:
+                yield None
+                continue
+            before, after = brief.before, brief.after
+            if brief.op == "u" and before is not None and after is not None and rows.unchanged(before, after):
+                yield "unchanged"
+            else:
+                yield self._change(text, tracked)
 
-    def _untracked(self, value: bytes) -> str | None:
-        named = self._decode_named(value)
-        source = named.source
-        if source is None or not source.table or named.op not in KINDS or self._of_table(source.table) is not None:
+    def _change(self, text: bytes, tracked: _Tracked) -> Seen:
+        full = _alone(tracked.fully, text)
+        if full is None or (full.after is None and full.op != "d"):
             return None
-        return "untracked"
+        return RowChange(
+            full.op, full.before, full.after, full.source, tracked.rows, _NO_ENCODINGS, full.transaction, full.ts_ms
+        )
 
 
-def _decoder(source: type[Any], row: type[Any]) -> _Decode:
+def _decoded(decoder: msgspec.json.Decoder[Any], texts: Sequence[bytes]) -> Sequence[Any]:
+    """Each of some texts that begin with `{` and end with `}`; None for those that cannot be read.
+
+    A line's end between two braces is never inside of a value: so there are as many values as texts, or more, and
+    where there are as many, each is one text's.
+    """
+    lines = b"\n".join(texts)
+    try:
+        if not lines.isascii():
+            lines.decode()
+        decoded: list[Any] = decoder.decode_lines(lines)
+    except _CANNOT_BE_READ:
+        decoded = []
+    return decoded if len(decoded) == len(texts) else [_alone(decoder, text) for text in texts]
+
+
+def _alone(decoder: msgspec.json.Decoder[Any], text: bytes) -> Any:  # noqa: ANN401 - a struct made for the table
+    try:
+        if not text.isascii():
+            text.decode()
+        return decoder.decode(text)
+    except _CANNOT_BE_READ:
+        return None
+
+
+def _decoder(source: type[Any], row: type[Any]) -> msgspec.json.Decoder[Any]:
     """Decodes envelopes with this much of their rows and their source."""
     rows = [("before", row | None, None), ("after", row | None, None)]
     rest = [("source", source | None, None), ("transaction", Transaction | None, None)]
     envelope = msgspec.defstruct(
         "Known", [*rows, *rest, ("op", str | None, None), ("ts_ms", int | None, None)], gc=False
     )
-    return msgspec.json.Decoder(envelope).decode
+    return msgspec.json.Decoder(envelope)

@@ -46,6 +46,11 @@ class JsonKeys:
         if not isinstance(decoded, dict):
             return joined([_text(decoded, TEXT)])
         encodings = self._encodings(key)
+        if len(decoded) == 1 and not encodings and not columns:
+            ((name, value),) = decoded.items()
+            if type(value) is str and value and name not in ROUTER_FIELDS:  # What nearly all keys are.
+                storable(value, "key")
+                return value
         names = columns or [name for name in decoded if name not in ROUTER_FIELDS]
         return joined([_text(decoded.get(name), encodings.get(name, TEXT)) for name in names])
 

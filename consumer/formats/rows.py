@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -11,7 +12,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from consumer.core.compiled import DocumentPlan
 from consumer.core.values import TEXT, Encoding, typed
-from consumer.errors import MalformedRecord
+from consumer.errors import MalformedRecord, Poison
 from consumer.formats.connect_json import canonical_json, placeholders_in_json, small_number
 
 Row: TypeAlias = object | None
@@ -43,6 +44,15 @@ class RowReader(Protocol):
         """The value as a condition has it: see `core.values.typed`; raises Poison naming the column."""
 
 
+_SHORT = 64
+"""Bytes. States and users are shorter, and there are few of them; what is longer is not worth remembering."""
+
+
+@lru_cache(maxsize=4_096)
+def _short_text(json: bytes) -> str | None:
+    return canonical_json(Raw(json), "")
+
+
 def columns_of(plan: DocumentPlan) -> tuple[str, ...]:
     """The columns that are read of a table, and no others."""
     return tuple(dict.fromkeys((*tracked_columns(plan), *plan.seen, *plan.key, plan.actor)))
@@ -64,7 +74,7 @@ class JsonRows:
         self.type = self._type(self._attributes.values())
         self.tracked_type = self._type(tracked)
         self._decode: Callable[[Raw | bytes], Row] = msgspec.json.Decoder(self.type | None).decode
-        self._unavailable = placeholders_in_json(unavailable)
+        self._unavailable = frozenset(bytes(form) for form in placeholders_in_json(unavailable))
         # The first one twice: of one column alone it would be no tuple.
         self._tracked: Callable[[object], tuple[Cell, ...]] = attrgetter(tracked[0], *tracked)
 
@@ -100,11 +110,19 @@ class JsonRows:
 
     def is_placeholder(self, cell: Cell) -> bool:
         """Whether this is Debezium's word for a column it did not see, in any of its forms."""
-        return cell in self._unavailable
+        return isinstance(cell, Raw) and bytes(cell) in self._unavailable
 
     def text(self, cell: Cell, column: str, encoding: Encoding) -> str | None:
         """The canonical text; raises Poison naming the column."""
-        return canonical_json(cell, column, encoding) if isinstance(cell, Raw) else None
+        if not isinstance(cell, Raw):
+            return None
+        if encoding is not TEXT or len(json := bytes(cell)) > _SHORT:
+            return canonical_json(cell, column, encoding)
+        try:
+            return _short_text(json)
+        except Poison as error:
+            error.field = column
+            raise
 
     def value(self, cell: Cell, column: str, encoding: Encoding) -> object:
         """The value as a condition has it; raises Poison naming the column."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -100,8 +101,8 @@ def identity_of(
 
 
 def _of_binary_log(source: Source, transaction: Transaction | None) -> SourceIdentity:
-    _identifying(source.file or "", "source.file")
-    position = f"{source.server_id}:{source.file}:{source.pos}:{source.row}:{source.ts_ms}"
+    log = _log(source.server_id, source.file or "")
+    position = f"{log}:{source.pos}:{source.row}:{source.ts_ms}"
     if not source.gtid:
         return SourceIdentity("binlog", position, renaming=position)
     _identifying(source.gtid, "source.gtid")
@@ -109,8 +110,13 @@ def _of_binary_log(source: Source, transaction: Transaction | None) -> SourceIde
     # changes apart after a fail-over, where places are others, and is no part of the identity.
     total_order = None if transaction is None else transaction.total_order
     order = "" if total_order is None else f"#{total_order}"
-    log = f"{source.server_id}:{source.file}"
     return SourceIdentity("gtid", f"{source.gtid}#{position}", f"{source.gtid}{order}", log, position)
+
+
+@lru_cache(maxsize=64)
+def _log(server_id: int | None, file: str) -> str:
+    """Which file of which server: thousands of changes in a row have the same."""
+    return f"{server_id}:{_identifying(file, 'source.file')}"
 
 
 def _event_id(record: Record, id_headers: Sequence[str]) -> str | None:

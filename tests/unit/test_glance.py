@@ -23,7 +23,7 @@ from tests.unit.samples import batch_of, mariadb_source, record, rules_of, track
 
 PLANS = rules_of(tracker(), tracker(document_type='Größe "A"')).plans
 TABLES = Tables(PLANS, lambda plan: JsonRows(plan, "__debezium_unavailable_value"))
-GLANCE = Glance(TABLES).change
+LOOK = Glance(TABLES).look
 CLOSELY = DebeziumJson(TABLES, SchemaReader()).change
 Reader = Callable[[bytes], RowChange | str | None]
 
@@ -46,7 +46,7 @@ ENVELOPES = st.fixed_dictionaries(
 
 def at_a_glance(value: bytes) -> RowChange | str | None:
     """What the decoder makes of a value: the closer look is for what cannot be told at a glance."""
-    seen = GLANCE(value)
+    (seen,) = LOOK([value])
     return CLOSELY(value) if seen is None else seen
 
 
@@ -56,6 +56,11 @@ def said(reader: Reader, value: bytes) -> object:
         change = reader(value)
     except (Poison, msgspec.DecodeError, RecursionError) as error:
         return type(error).__name__, str(error)
+    return comparable(change)
+
+
+def comparable(change: RowChange | str | None) -> object:
+    """What was made of a value, in a form that can be compared."""
     if not isinstance(change, RowChange):
         return change
     if change.unchanged:
@@ -106,6 +111,39 @@ def test_what_cannot_be_read_is_found_whatever_table_it_seems_to_be_of(value: by
     assert (found if isinstance(found, str) else found[0]) == expected  # type: ignore[index]
 
 
+HALVES = [b'{"source":{"table":"tabNote"},"op":"u","x":{}', b'{"source":{"table":"tabNote"},"op":"u"', b'"op":"u"}']
+TWO = b'{"source":{"table":"tabNote"},"op":"u"}{"source":{"table":"tabNote"},"op":"u"}'
+
+
+@given(
+    st.lists(ENVELOPES.map(lambda e: json.dumps(e, separators=(",", ":")).encode()) | st.sampled_from([*HALVES, TWO]))
+)
+def test_what_stands_beside_a_record_changes_nothing(values: list[bytes]) -> None:
+    together = [comparable(seen) for seen in LOOK(values)]
+    assert together == [comparable(LOOK([value])[0]) for value in values]
+
+
+@pytest.mark.parametrize(
+    "wrong", [*HALVES, TWO, TWO.replace(b"}{", b"}\n{"), b'{"table":"\xff"}', b'{"a":"\n"}', None, b"", b"{}"]
+)
+def test_one_that_cannot_be_read_is_the_only_one(wrong: bytes | None) -> None:
+    good = b'{"source":{"table":"tabNote"},"op":"u"}'
+    for place in range(0, 70, 3):
+        values: list[bytes | None] = [good] * 70
+        values[place] = wrong
+        expected: list[str | None] = ["untracked"] * 70
+        expected[place] = None
+        assert LOOK(values) == expected
+
+
+def test_halves_of_one_beside_a_double_one_are_not_three() -> None:
+    first, second = (
+        b'{"source":{"table":"tabNote"},"op":"u","after":{"a":1}',
+        b',"source":{"table":"tabNote"},"op":"u"}',
+    )
+    assert LOOK([first, second, TWO]) == [None, None, None]
+
+
 def test_a_name_that_stands_elsewhere_deceives_nobody() -> None:
     for other in ("tabNote", "tabSales Order"):
         row = {"table": other, "status": f'"table":"{other}"'}
@@ -117,7 +155,8 @@ def test_a_name_that_stands_elsewhere_deceives_nobody() -> None:
 def test_what_is_common_is_told_at_a_glance() -> None:
     for table, status, expected in (("tabSales Order", "a", str), ("tabSales Order", "b", RowChange), ("t", "b", str)):
         envelope = {"before": {"status": "a"}, "after": {"status": status}, "source": {"table": table}, "op": "u"}
-        assert isinstance(GLANCE(json.dumps(envelope, separators=(",", ":")).encode()), expected)
+        (seen,) = LOOK([json.dumps(envelope, separators=(",", ":")).encode()])
+        assert isinstance(seen, expected)
 
 
 def compact(envelope: object) -> bytes:

@@ -1,0 +1,1 @@
+"""Others doing the same work on the same topic."""

@@ -1,0 +1,73 @@
+"""The job in FastStream: rows, at least once (acknowledged after the insert), large batches."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import psycopg
+from faststream import AckPolicy, FastStream
+from faststream.confluent import KafkaBroker
+
+from bench.peers.clock import Clock
+from bench.peers.loop import _INSERT, decode, milestone
+
+servers, topic, records, _output, dsn = sys.argv[1:6]
+clock = Clock(int(records))
+broker = KafkaBroker(
+    servers,
+    apply_types=False,
+    logger=None,
+    config={"queued.min.messages": 100_000, "queued.max.messages.kbytes": 300_000},
+)
+app = FastStream(broker, logger=None)
+connections: list[psycopg.AsyncConnection[Any]] = []
+
+
+@app.on_startup
+async def connect() -> None:
+    """To the database."""
+    connections.append(await psycopg.AsyncConnection.connect(dsn))
+
+
+async def decoded(message: Any) -> list[Any]:  # noqa: ANN401 - the library's own
+    """Every value of a batch."""
+    return [decode(value) for value in message.body]
+
+
+@broker.subscriber(
+    topic,
+    group_id=f"faststream-{time.time_ns()}",
+    auto_offset_reset="earliest",
+    batch=True,
+    max_records=10_000,
+    ack_policy=AckPolicy.MANUAL,
+    decoder=decoded,
+    fetch_max_bytes=64 << 20,
+    max_partition_fetch_bytes=4 << 20,
+)
+async def handle(changes: list[Any]) -> None:
+    """One batch."""
+    clock.begin()
+    batch = broker.context.get_local("message")
+    found = [
+        milestone(change, raw.partition(), raw.offset()) for change, raw in zip(changes, batch.raw_message, strict=True)
+    ]
+    reached = [one for one in found if one is not None]
+    connection = connections[0]
+    if reached:
+        await connection.execute(_INSERT, [list(column) for column in zip(*reached, strict=True)])
+        await connection.commit()
+    await batch.ack()
+    clock.tick(len(changes))
+    if clock.done:
+        app.exit()
+
+
+asyncio.run(app.run())
+clock.print()
