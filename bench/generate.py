@@ -197,7 +197,7 @@ def paced(
     `next_offsets` counts from the ends that the topic had. For a second call on one topic give another `run` (1 to 9).
     """
     failed: list[KafkaError] = []
-    producer = _producer(bootstrap_servers, failed, linger_ms=0)
+    producer = _producer(bootstrap_servers, failed, linger_ms=2)
     templates = Templates(run)
     records = round(rate_per_s * seconds)
     milestones, next_offsets = 0, [0] * partitions

@@ -56,7 +56,6 @@ class _Subscriber:
                 "bootstrap.servers": servers,
                 "group.id": "latency",
                 "isolation.level": "read_committed",
-                "fetch.wait.max.ms": 5,
             }
         )
         self._consumer.assign([TopicPartition(topic, number, 0) for number in range(4)])

@@ -80,7 +80,7 @@ class Worker:
         self._resume_at_s = self._check_at_s = self._observe_at_s = self._ask_at_s = self._complain_at_s = 0.0
         self._member_at_s = 0.0
         self._have_waited: set[str] = set()
-        self.stopping = False
+        self._behind = self.stopping = False
         source.before_revoke = self._settle
 
     def run(self) -> None:
@@ -129,10 +129,14 @@ class Worker:
             self._member_at_s = now + _MEMBER_CHECK_S
             if self._assignment.is_left_out(self._source.member_id):
                 self._join_anew()
+        if self._storing is not None and not self._behind:
+            # Whoever keeps up reads late: what comes meanwhile goes with the next batch, and waits in no queue.
+            self._storing.result()
         with metrics.timed("consume"):
             batch = self._source.poll(self._batch_records, self._limits.bytes, self._limits.poll_timeout_s)
         if batch is not None:
             fault_point("polled")
+            self._behind = len(batch.records) * 2 > self._batch_records
             topics_are_the_same = self._assignment.ask_topics({key.topic for key in batch.spans})
             read = self._held_back(read_batch(batch, self._force))
             if read.batch.spans:

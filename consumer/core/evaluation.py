@@ -124,9 +124,9 @@ def _value(
 ) -> None:
     """A create, an update, or what a snapshot read: the field has this value now."""
     event = candidate.event
-    names = [tracker.name for tracker in candidate.trackers]
-    ids = {name: milestone_id(name, candidate.key, event.identity.text, event.identity_ms) for name in names}
-    if not (context.recorded.isdisjoint(ids.values()) and result.ids.isdisjoint(ids.values())):
+    identity, at_ms = event.identity.text, event.identity_ms
+    ids = {t.name: milestone_id(t.name, candidate.key, identity, at_ms) for t in candidate.trackers}
+    if ids and not (context.recorded.isdisjoint(ids.values()) and result.ids.isdisjoint(ids.values())):
         result.skipped["duplicate"] += 1
         state.remember(event)
         result.changed[candidate.key] = state

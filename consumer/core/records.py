@@ -200,7 +200,8 @@ def next_offset_of(record: Record) -> int:
 
 def headers_of(record: Record) -> list[tuple[str, bytes]]:
     """A record's headers in order; null values are left out."""
-    return [(name, value) for name, value in all_headers_of(record) if value is not None]
+    headers = all_headers_of(record)
+    return [(name, value) for name, value in headers if value is not None] if headers else []
 
 
 def all_headers_of(record: Record) -> list[tuple[str, bytes | None]]:
@@ -215,7 +216,9 @@ def all_headers_of(record: Record) -> list[tuple[str, bytes | None]]:
         raise MalformedRecord(
             "the name of a header is not UTF-8, so none of the record's headers can be read"
         ) from error
-    return [(name, value.encode() if isinstance(value, str) else value) for name, value in headers or ()]
+    if not headers:
+        return []
+    return [(name, value.encode() if isinstance(value, str) else value) for name, value in headers]
 
 
 def fingerprint(record: Record) -> LastRecord:

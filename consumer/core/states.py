@@ -39,7 +39,7 @@ class DocumentState(msgspec.Struct, gc=False):
     def has_seen(self, event: ChangeEvent) -> bool:
         """Whether this change moved the state before, or an equal or later record of its partition did."""
         identity, origin = event.identity, self.origin
-        if origin is not None and origin[:2] == event.origin[:2] and event.origin.offset <= origin.offset:
+        if origin is not None and event.origin.offset <= origin.offset and origin[:2] == event.origin[:2]:
             return True
         if _holds(self.recent, _token(identity.text), 8):
             return True

@@ -19,6 +19,7 @@ from consumer.formats.source_block import Source, Transaction
 from consumer.formats.tables import Tables
 
 _TABLE, _WRAPPER = b'"table":"', b'{"schema":'
+_NAME = len(_TABLE)
 _OPEN, _CLOSE = b"{}"
 _TOGETHER = 32
 """Values that are decoded in one call: not so many that they would not stay in the processor's cache."""
@@ -65,6 +66,8 @@ class Glance:
     def look(self, values: Sequence[bytes | None]) -> list[Seen]:
         """What each of some records says."""
         seen: list[Seen] = [None] * len(values)
+        if values and (values[0] or b"").startswith(_WRAPPER):
+            return seen
         for table, places in self._by_table(values).items():
             tracked = self._tracked.get(table)
             for start in range(0, len(places), _TOGETHER):
@@ -80,10 +83,9 @@ class Glance:
         places: defaultdict[bytes, list[int]] = defaultdict(list)
         known = self._tracked
         for place, value in enumerate(values):
-            found = -1 if value is None else value.rfind(_TABLE)
-            if value is None or found < 0 or value[0] != _OPEN or value[-1] != _CLOSE or value.startswith(_WRAPPER):
+            if value is None or (found := value.rfind(_TABLE)) < 0 or value[0] != _OPEN or value[-1] != _CLOSE:
                 continue
-            name = found + len(_TABLE)
+            name = found + _NAME
             table = value[name : value.find(b'"', name)]
             places[table if table in known else b""].append(place)
         return places

@@ -46,11 +46,11 @@ class JsonKeys:
         if not isinstance(decoded, dict):
             return joined([_text(decoded, TEXT)])
         encodings = self._encodings(key)
-        if len(decoded) == 1 and not encodings and not columns:
-            ((name, value),) = decoded.items()
-            if type(value) is str and value and name not in ROUTER_FIELDS:  # What nearly all keys are.
-                storable(value, "key")
-                return value
+        if not encodings and not columns:
+            values = [value for name, value in decoded.items() if name not in ROUTER_FIELDS]
+            if len(values) == 1 and isinstance(values[0], str) and values[0]:  # What nearly all keys are.
+                storable(values[0], "key")
+                return values[0]
         names = columns or [name for name in decoded if name not in ROUTER_FIELDS]
         return joined([_text(decoded.get(name), encodings.get(name, TEXT)) for name in names])
 

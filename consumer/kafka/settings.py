@@ -93,7 +93,7 @@ _CONSUMER: Mapping[str, object] = {
 _PRODUCER: Mapping[str, object] = {
     "linger.ms": 5,
     # A transaction that follows at once finds the last one's markers still being written, and asks again after this.
-    "retry.backoff.ms": 20,
+    "retry.backoff.ms": 1,
     "retry.backoff.max.ms": 1_000,
     "message.max.bytes": 120_000_000,
     "compression.type": "lz4",
