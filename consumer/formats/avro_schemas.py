@@ -46,11 +46,12 @@ class Schemas(Protocol):
 class AvroSchema:
     """A writer's schema, ready to read with: its name, the top record's fields, and what it says of columns.
 
-    `is_envelope`: it is Debezium's, or one of a minimal change event; `is_minimal`: it is the latter.
+    `node` is the schema itself and `names` what it names, both without logical types. `is_envelope`: it is Debezium's,
+    or one of a minimal change event; `is_minimal`: it is the latter.
     """
 
     def __init__(self, texts: Sequence[str]) -> None:
-        self._names: dict[str, dict[str, object]] = {}
+        self.names: dict[str, dict[str, object]] = {}
         self._sizes: dict[str, int] = {}
         nodes = [self._plain(_json(text), "", ()) for text in texts]
         if sum(map(self._size, nodes)) > _MOST_NODES:
@@ -59,7 +60,8 @@ class AvroSchema:
         for node in nodes[:-1]:
             fastavro.parse_schema(node, named_schemas=named)
         self._parsed = fastavro.parse_schema(nodes[-1], named_schemas=named)
-        top = self._record(nodes[-1])
+        self.node = nodes[-1]
+        top = self._record(self.node)
         self.name = "" if top is None else _full(str(top.get("name", "")), str(top.get("namespace") or ""))
         self.fields = frozenset(name for name, _ in _fields(top))
         inner = {name: found for name, node in _fields(top) if (found := self._record(node)) is not None}
@@ -98,7 +100,7 @@ class AvroSchema:
             name = _full(node, namespace)
             if name in inside:
                 raise MalformedRecord(f"the Avro schema {name} contains itself")
-            return name if name in self._names else node
+            return name if name in self.names else node
         if isinstance(node, list):
             return [self._plain(branch, namespace, inside) for branch in node]
         if not isinstance(node, dict):
@@ -110,7 +112,7 @@ class AvroSchema:
         kind = node.get("type")
         if kind in _NAMED:
             name = _full(str(node.get("name", "")), str(node.get("namespace") or namespace))
-            self._names[name] = plain
+            self.names[name] = plain
             namespace, inside = name.rpartition(".")[0], (*inside, name)
         if kind in ("record", "error"):
             fields = cast("list[dict[str, object]]", node.get("fields") or [])
@@ -144,7 +146,7 @@ class AvroSchema:
     def _may_be_empty(self, node: object) -> bool:
         """Whether a datum can take no bytes at all. A union takes one for its branch."""
         if isinstance(node, str):
-            return node in _EMPTY_TYPES or (node in self._names and self._may_be_empty(self._names[node]))
+            return node in _EMPTY_TYPES or (node in self.names and self._may_be_empty(self.names[node]))
         if isinstance(node, dict):
             if node.get("type") in ("record", "error"):
                 return all(self._may_be_empty(kind) for _, kind in _fields(node))
@@ -163,7 +165,7 @@ class AvroSchema:
 
     def _named(self, name: str) -> dict[str, object] | None:
         """The schema of a name, with or without its namespace; None for Avro's own types."""
-        found = (node for full, node in self._names.items() if full == name or full.endswith(f".{name}"))
+        found = (node for full, node in self.names.items() if full == name or full.endswith(f".{name}"))
         return next(found, None)
 
     def _encoding(self, node: object) -> Encoding | None:

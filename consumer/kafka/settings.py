@@ -83,7 +83,7 @@ _CONSUMER: Mapping[str, object] = {
     "max.poll.interval.ms": 60_000,
     "check.crcs": True,
     "queued.min.messages": 50_000,
-    "queued.max.messages.kbytes": 32_768,
+    "queued.max.messages.kbytes": 24_576,
     "fetch.wait.max.ms": 100,
     # The default of a second lets a small queue run dry before it is filled again.
     "fetch.queue.backoff.ms": 5,
