@@ -30,6 +30,10 @@ _NUMBERS = ("int", "long")
 _FLOATS = {"float": ("read_float", 4), "double": ("read_double", 8)}
 
 
+_STEPS = tuple(1 + (length >> 1) if length < 128 and not length & 1 else 0 for length in range(256))
+"""By the first byte of a text, how far it is past it; 0 where that byte does not tell."""
+
+
 class Unread(Exception):
     """Not plain: for the general reader."""
 
@@ -64,6 +68,8 @@ def straight(schema: AvroSchema, wanted: Wanted) -> Read:
     space: dict[str, object] = {
         "Unread": Unread,
         "number": _number,
+        "past": _past,
+        "STEPS": _STEPS,
         "read_float": struct.Struct("<f").unpack_from,
         "read_double": struct.Struct("<d").unpack_from,
         **code.constants,
@@ -83,6 +89,14 @@ def _number(b: bytes, p: int) -> tuple[int, int]:
             return number, p
         shift += 7
     raise Unread
+
+
+def _past(b: bytes, p: int) -> int:
+    """Where a text ends."""
+    length, p = _number(b, p)
+    if length & 1:
+        raise Unread
+    return p + (length >> 1)
 
 
 class _Code:
@@ -162,8 +176,7 @@ class _Code:
         if kind in _NUMBERS or kind == "enum":
             self._add("while b[p] > 127:", " p += 1", "p += 1")
         elif kind in ("string", "bytes"):
-            self._length()
-            self._add("p += n >> 1")
+            self._add("step = STEPS[b[p]]", "if step:", " p += step", "else:", " p = past(b, p)")
         elif kind == "boolean":
             self._add("p += 1")
         elif kind in _FLOATS:
@@ -190,8 +203,9 @@ class _Code:
             raise Unread
         branch = self._name()
         self._add(f"{branch} = b[p]", "p += 1")
-        for number, node in enumerate(branches):
-            self._add(f"{'elif' if number else 'if'} {branch} == {number << 1}:")
+        # Null last: most columns are filled.
+        for at, (number, node) in enumerate(sorted(enumerate(branches), key=lambda one: one[1] == "null")):
+            self._add(f"{'elif' if at else 'if'} {branch} == {number << 1}:")
             self._indent += 1
             self._add("pass")
             each(node)
@@ -224,7 +238,10 @@ class _Code:
         self._indent -= 1
 
     def _raw_number(self, into: str) -> None:
-        self._add(f"{into} = b[p]", "p += 1", f"if {into} > 127:", f" {into}, p = number(b, p - 1)")
+        """Of more than one byte mostly: times and places."""
+        self._add(f"{into} = b[p]", "p += 1", f"if {into} > 127:", f" {into} &= 127", " shift = 7", " c = b[p]")
+        self._add(" while c > 127:", f"  {into} |= (c & 127) << shift", "  shift += 7", "  if shift > 63:")
+        self._add("   raise Unread", "  p += 1", "  c = b[p]", f" {into} |= c << shift", " p += 1")
 
     def _length(self) -> None:
         """Into `n`, doubled; a negative one is odd."""

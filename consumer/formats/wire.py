@@ -8,12 +8,13 @@ headers, 0x00 and eight bytes, the first four of which are zero.
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from consumer.core.records import Record, headers_of
 from consumer.errors import MalformedRecord
 
-_MAGIC = 0
+_MAGIC, _NO_ID = 0, b"\0\0\0\0"
 _MOST_CONFLUENT, _MOST_APICURIO = (1 << 31) - 1, (1 << 63) - 1
 
 
@@ -66,10 +67,15 @@ def magic(payload: bytes) -> tuple[SchemaId, bytes] | None:
     """The schema and the Avro bytes behind a magic byte; None where there is none."""
     if len(payload) < 5 or payload[0] != _MAGIC:
         return None
-    number = int.from_bytes(payload[1:5], "big")
-    if number == 0:
-        # No id of Confluent's is 0; eight bytes may be a number as Kafka's LongSerializer writes it.
-        if len(payload) < 9:
-            return None
-        return _checked(SchemaId(IdKind.GLOBAL, int.from_bytes(payload[1:9], "big"))), payload[9:]
-    return _checked(SchemaId(IdKind.CONFLUENT, number)), payload[5:]
+    number = payload[1:5]
+    if number != _NO_ID:
+        return _confluent(number), payload[5:]
+    # No id of Confluent's is 0; eight bytes may be a number as Kafka's LongSerializer writes it.
+    if len(payload) < 9:
+        return None
+    return _checked(SchemaId(IdKind.GLOBAL, int.from_bytes(payload[1:9], "big"))), payload[9:]
+
+
+@lru_cache(maxsize=4_096)
+def _confluent(number: bytes) -> SchemaId:
+    return _checked(SchemaId(IdKind.CONFLUENT, int.from_bytes(number, "big")))
