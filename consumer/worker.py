@@ -33,8 +33,8 @@ _MEMBER_CHECK_S = 15.0
 _POSITIONS_S = 1.0
 _LONGEST_PAUSE_S = 2.0
 _SMALLEST_BATCH = 100
-_COMPLAIN_S = 30.0
-_SPLITTING_S = 5.0
+_COMPLAIN_S, _SPLITTING_S = 30.0, 5.0
+_LATEST_READ_S, _LONG_READ_S = 0.1, 0.02
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -80,7 +80,7 @@ class Worker:
         self._resume_at_s = self._check_at_s = self._observe_at_s = self._ask_at_s = self._complain_at_s = 0.0
         self._member_at_s = 0.0
         self._have_waited: set[str] = set()
-        self._behind = self.stopping = False
+        self._reads_ahead = self.stopping = False
         source.before_revoke = self._settle
 
     def run(self) -> None:
@@ -129,19 +129,23 @@ class Worker:
             self._member_at_s = now + _MEMBER_CHECK_S
             if self._assignment.is_left_out(self._source.member_id):
                 self._join_anew()
-        if self._storing is not None and not self._behind:
-            # Whoever keeps up reads late: what comes meanwhile goes with the next batch, and waits in no queue.
-            self._storing.result()
-        with metrics.timed("consume"):
-            batch = self._source.poll(self._batch_records, self._limits.bytes, self._limits.poll_timeout_s)
+        batch = self._poll()
         if batch is not None:
             fault_point("polled")
-            self._behind = len(batch.records) * 2 > self._batch_records
             topics_are_the_same = self._assignment.ask_topics({key.topic for key in batch.spans})
+            began = time.monotonic()
             read = self._held_back(read_batch(batch, self._force))
+            self._reads_ahead = time.monotonic() - began > _LONG_READ_S
             if read.batch.spans:
                 self._hand_over(read, topics_are_the_same)
         self._observe(now)
+
+    def _poll(self) -> Batch | None:
+        """Whoever keeps up reads late: what comes meanwhile goes with the next batch, and waits in no queue."""
+        if self._storing is not None and not self._reads_ahead:
+            wait([self._storing], _LATEST_READ_S)
+        with metrics.timed("consume"):
+            return self._source.poll(self._batch_records, self._limits.bytes, self._limits.poll_timeout_s)
 
     def _held_back(self, read: Read) -> Read:
         """Without the records whose schema cannot be had now: their partitions wait there, the others go on."""

@@ -26,6 +26,12 @@ _MOST_FIELDS = 5_000
 _MOST_BRANCHES = 64
 """Whose number takes one byte."""
 
+_OWN_TYPES = frozenset(
+    ("null", "boolean", "int", "long", "float", "double", "bytes", "string", "record", "error", "enum", "array", "map",
+     "fixed")
+)  # fmt: skip
+"""Avro's: no schema can give these names another meaning."""
+
 _NUMBERS = ("int", "long")
 _FLOATS = {"float": ("read_float", 4), "double": ("read_double", 8)}
 
@@ -38,18 +44,22 @@ class Unread(Exception):
     """Not plain: for the general reader."""
 
 
+_NOT_PLAIN = (Unread, IndexError, OverflowError, UnicodeDecodeError, struct.error)
+"""Of bytes that are cut, or claim more than there is."""
+
+
 def compiled(schema: AvroSchema, wanted: Wanted) -> Read:
     """Reads records of a schema: a dictionary of the wanted fields. Raises as `schema.read` does."""
     general = schema.read
     try:
         fast = straight(schema, wanted)
-    except (Unread, SyntaxError, RecursionError, MemoryError):
+    except Exception:  # noqa: BLE001 - Whatever stands in a registry: the general reader takes it, or says what is wrong.
         return general
 
     def read(payload: bytes) -> object:
         try:
             return fast(payload)
-        except (Unread, IndexError, UnicodeDecodeError, struct.error):
+        except _NOT_PLAIN:
             return general(payload)
 
     return read
@@ -60,7 +70,7 @@ def straight(schema: AvroSchema, wanted: Wanted) -> Read:
 
     Raises:
         Unread: the schema has a part that this module does not know, or too many. The function raises it, too, and
-            IndexError, UnicodeDecodeError and struct.error, for bytes that are not plain.
+            IndexError, OverflowError, UnicodeDecodeError and struct.error, for bytes that are not plain.
     """
     code = _Code(schema.names)
     code.read(schema.node, "datum", wanted)
@@ -85,7 +95,7 @@ def _number(b: bytes, p: int) -> tuple[int, int]:
         byte = b[p]
         p += 1
         number |= (byte & 127) << shift
-        if byte < 128:
+        if byte < 128 and (shift < 63 or byte < 2):
             return number, p
         shift += 7
     raise Unread
@@ -138,15 +148,13 @@ class _Code:
     def _resolved(self, node: object) -> tuple[str, object]:
         """The kind of a type, and the type itself, wherever its definition stands."""
         while True:
-            if isinstance(node, str) and node in self._names:
-                node = self._names[node]
-            elif isinstance(node, dict) and isinstance(node.get("type"), dict | list):
-                node = node["type"]
-            elif isinstance(node, dict) and node.get("type") in self._names:
-                node = self._names[str(node["type"])]
+            kind = node.get("type") if isinstance(node, dict) else node
+            if isinstance(kind, str) and kind not in _OWN_TYPES:
+                node = self._names[kind]
+            elif isinstance(node, dict) and not isinstance(kind, str):
+                node = kind
             else:
-                break
-        return str(node.get("type") if isinstance(node, dict) else node), node
+                return str(kind), node
 
     def _read_plain(self, kind: str, node: object, into: str) -> None:
         if kind == "null":
@@ -241,7 +249,8 @@ class _Code:
         """Of more than one byte mostly: times and places."""
         self._add(f"{into} = b[p]", "p += 1", f"if {into} > 127:", f" {into} &= 127", " shift = 7", " c = b[p]")
         self._add(" while c > 127:", f"  {into} |= (c & 127) << shift", "  shift += 7", "  if shift > 63:")
-        self._add("   raise Unread", "  p += 1", "  c = b[p]", f" {into} |= c << shift", " p += 1")
+        self._add("   raise Unread", "  p += 1", "  c = b[p]", " if shift == 63 and c > 1:", "  raise Unread")
+        self._add(f" {into} |= c << shift", " p += 1")
 
     def _length(self) -> None:
         """Into `n`, doubled; a negative one is odd."""
@@ -271,4 +280,7 @@ def _fields(node: object) -> list[dict[str, object]]:
 
 
 def _size(node: object) -> int:
-    return int(cast("dict[str, int]", node)["size"])
+    size = cast("dict[str, object]", node)["size"]
+    if type(size) is not int or size < 0:
+        raise Unread
+    return size

@@ -103,10 +103,7 @@ class AvroRecords:
         return untracked(source)
 
     def _envelope(self, id_: SchemaId, schema: AvroSchema, payload: bytes) -> RowChange | str:
-        read = self._readers.get(id_)
-        if read is None:
-            read = self._readers[id_] = compiled(schema, self._wanted)
-        datum = _mapping(read(payload))
+        datum = _mapping(self._readers.get(id_, schema.read)(payload))
         told = _told(datum, _Told)
         if told.op not in KINDS:
             return skipped_op(told.op)
@@ -114,6 +111,8 @@ class AvroRecords:
         reader = None if source is None else self._tables.of_source(source)
         if reader is None or source is None:
             return self._untracked_from_now_on(id_, source or Source())
+        if id_ not in self._readers:  # Takes some ms: only for tables that are tracked.
+            self._readers[id_] = compiled(schema, self._wanted)
         before, after = _row(datum, "before"), _row(datum, "after")
         if after is None and told.op != "d":
             raise MalformedRecord(f"op {told.op} without `after`", "after")

@@ -111,7 +111,9 @@ class AvroSchema:
         plain = {key: value for key, value in node.items() if key != "logicalType"}
         kind = node.get("type")
         if kind in _NAMED:
-            name = _full(str(node.get("name", "")), str(node.get("namespace") or namespace))
+            # An empty one is one, too: none.
+            own = node.get("namespace")
+            name = _full(str(node.get("name", "")), namespace if own is None else str(own))
             self.names[name] = plain
             namespace, inside = name.rpartition(".")[0], (*inside, name)
         if kind in ("record", "error"):

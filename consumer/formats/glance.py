@@ -66,8 +66,8 @@ class Glance:
     def look(self, values: Sequence[bytes | None]) -> list[Seen]:
         """What each of some records says."""
         seen: list[Seen] = [None] * len(values)
-        if values and (values[0] or b"").startswith(_WRAPPER):
-            return seen
+        if next((value for value in values if value is not None), b"").startswith(_WRAPPER):
+            return seen  # They are wrapped all alike, mostly.
         for table, places in self._by_table(values).items():
             tracked = self._tracked.get(table)
             for start in range(0, len(places), _TOGETHER):

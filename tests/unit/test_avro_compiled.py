@@ -188,3 +188,44 @@ def test_a_schema_that_is_too_large_is_read_as_ever() -> None:
     with pytest.raises(Unread):
         straight(schema, {"c1": None})
     assert compiled(schema, {"c1": None})(b"\x02" * 5_001) == {f"c{n}": 1 for n in range(5_001)}
+
+
+def test_avros_own_types_mean_the_same_whatever_records_are_called() -> None:
+    for name in ("record", "bytes"):
+        inner = record_of(("i", "string"), name=name)
+        schema = AvroSchema([json.dumps(record_of(("a", inner), ("b", "bytes"), ("c", "string")))])
+        payload = b"\x02x\x02y\x02z"
+        assert compiled(schema, dict.fromkeys("abc"))(payload) == schema.read(payload)
+
+
+@pytest.mark.parametrize("size", [None, [], {}, "x", "3", 3.5, -1, True])
+def test_a_size_that_is_none_is_left_to_the_general_reader(size: object) -> None:
+    schema = AvroSchema([json.dumps(record_of(("a", "long")))])
+    schema.node = record_of(("a", {"type": "fixed", "name": "F", "size": size}), ("b", "long"))
+    for wanted in ("a", "b"):
+        with pytest.raises(Unread):
+            straight(schema, {wanted: None})
+        assert compiled(schema, {wanted: None})(b"\x02") == {"a": 1}
+
+
+def test_a_length_beyond_all_memory_is_said_as_ever() -> None:
+    schema = AvroSchema([json.dumps(record_of(("name", "string"), ("status", "double")))])
+    payload = b"\xfe" + b"\xff" * 8 + b"\x01" + b"\0" * 8
+    for wanted in ({"name": None, "status": None}, {"status": None}, {"name": None}):
+        with pytest.raises(MalformedRecord, match="not Avro of schema R"):
+            compiled(schema, wanted)(payload)
+
+
+def test_a_number_of_more_than_64_bits_is_what_it_ever_was() -> None:
+    schema = AvroSchema([json.dumps(record_of(("a", "long")))])
+    for last in range(128):
+        payload = b"\xfe" + b"\xff" * 8 + bytes((last,))
+        assert compiled(schema, {"a": None})(payload) == schema.read(payload)
+
+
+def test_an_empty_namespace_is_one() -> None:
+    inner = {"type": "fixed", "name": "X", "namespace": "", "size": 1}
+    outer = {"type": "fixed", "name": "X", "size": 2}
+    fields = [{"name": "a", "type": outer}, {"name": "b", "type": inner}, {"name": "c", "type": "X"}]
+    schema = AvroSchema([json.dumps({"type": "record", "name": "R", "namespace": "P", "fields": fields})])
+    assert compiled(schema, dict.fromkeys("abc"))(b"aabcc") == schema.read(b"aabcc")
