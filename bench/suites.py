@@ -29,7 +29,7 @@ _FILL: Final = """
 insert into milestone (reference_type, reference_name, track_field, value, milestone_tracker, from_value,
                        from_value_known, tracker_revision, occurrence, reached_at, actor, source_identity,
                        source_identity_kind, origin_topic_id, origin_partition, origin_offset, announce)
-select 'Sales Order', 'SAL-2025-' || to_char((n * 7919) %% 3000000, 'FM0000000'), 'status', 'Open',
+select 'Sales Order', 'SAL-2025-' || to_char((n::bigint * 7919) %% 3000000, 'FM0000000'), 'status', 'Open',
        'Sales Order-status', 'Draft', 'observed', gen_random_uuid(), 1,
        timestamptz '2025-01-01' + n * interval '2 seconds', 'Administrator', '0-1-' || n || '#1:binlog.000001:' || n,
        'gtid', %(topic_id)s, n %% %(partitions)s, n, false
