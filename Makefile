@@ -59,6 +59,8 @@ requirements:
 	  --extra demo --extra test --extra build pyproject.toml --output-file requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
 	  --extra demo --extra build pyproject.toml --output-file requirements-run.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --no-emit-index-url \
+	  bench/peers/faststream.in --output-file bench/peers/faststream.txt
 
 clean:
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -57,7 +57,7 @@ def _faststream() -> list[str]:
 
     in_place_of(folder, build)
     python = str(folder / "bin" / "python")
-    run_quietly([python, "-m", "pip", "install", "-q", "-r", str(_HERE / "faststream.txt")])
+    run_quietly([python, "-m", "pip", "install", "-q", "--require-hashes", "-r", str(_HERE / "faststream.txt")])
     return [python, str(_HERE / "faststream_rows.py")]
 
 
