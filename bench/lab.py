@@ -81,7 +81,7 @@ class Lab:
         """The client's limit on a stream; measured once a round."""
         if stream not in self._raw:
             self._fill(stream)
-            arguments = (self.kafka.bootstrap_servers, _topic(stream), str(self.records(stream)))
+            arguments = (self.kafka.bootstrap_servers, topic_of(stream), str(self.records(stream)))
             self._raw[stream] = run("bench.raw", *arguments)
         return self._raw[stream]
 
@@ -102,6 +102,13 @@ class Lab:
             "peak MB": max(result["peak_mb"] for result in results),
         }
 
+    def alone(self, stream: str, trackers: str = "plain") -> Measured:
+        """The job on a stream, in a database of its own that is dropped behind it."""
+        deployed = self.deploy(stream, *SETS[trackers])
+        job = self.job(deployed)
+        self.drop(deployed)
+        return job
+
     def deploy(self, stream: str, trackers: Trackers = SETS["plain"][0], types: int = len(TRACKED)) -> Deployed:
         """A new database, and a configuration with a new group and a new output topic."""
         name = self.new_name("bench")
@@ -111,7 +118,7 @@ class Lab:
         registry = {"url": self._open_registry().confluent_api} if stream == "avro" else {}
         content = {
             "kafka": {"bootstrap.servers": self.kafka.bootstrap_servers, "group.id": name},
-            "input": {"topic": _topic(stream), "create_topics": True, "registry": registry},
+            "input": {"topic": topic_of(stream), "create_topics": True, "registry": registry},
             "output": {"topic": f"{name}-reached", "dead_letter_topic": f"{name}.dead-letter"},
             "postgres": {"dsn": dsn},
             "metrics": {"enabled": False},
@@ -145,15 +152,11 @@ class Lab:
         offsets = expected_offsets(self.records(stream), PARTITIONS, mix, types, tells_before=tells)
         return sorted((p, offset) for p, those in offsets.items() for offset in those)
 
-    def topic(self, stream: str) -> str:
-        """The name of a stream's topic."""
-        return _topic(stream)
-
     def _fill(self, stream: str) -> None:
         if stream not in self._filled:
             self._filled.add(stream)
             servers, mix = self.kafka.bootstrap_servers, STREAMS[stream].mix
-            produce(servers, _topic(stream), self.records(stream), PARTITIONS, mix, self._templates(stream))
+            produce(servers, topic_of(stream), self.records(stream), PARTITIONS, mix, self._templates(stream))
 
     def _templates(self, stream: str) -> Templates:
         if STREAMS[stream].form == "avro":
@@ -166,7 +169,8 @@ class Lab:
         return self._registry
 
 
-def _topic(stream: str) -> str:
+def topic_of(stream: str) -> str:
+    """The topic that holds a stream."""
     return f"bench-{stream}"
 
 

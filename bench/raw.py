@@ -12,13 +12,12 @@ from confluent_kafka import Consumer
 from bench.memory import peak_mb
 
 
-def main() -> None:
-    """Arguments: bootstrap servers, topic, number of records."""
-    servers, topic, records = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    consumer = Consumer(
+def reader(servers: str, group: str) -> Consumer:
+    """A consumer that fetches as far ahead as it can, from the beginning."""
+    return Consumer(
         {
             "bootstrap.servers": servers,
-            "group.id": f"raw-{time.time_ns()}",
+            "group.id": f"{group}-{time.time_ns()}",
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
@@ -28,6 +27,12 @@ def main() -> None:
             "fetch.max.bytes": 64 << 20,
         }
     )
+
+
+def main() -> None:
+    """Arguments: bootstrap servers, topic, number of records."""
+    servers, topic, records = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    consumer = reader(servers, "raw")
     assigned: list[float] = []
     # From the assignment on: what is fetched before the first call returns was not read for nothing.
     consumer.subscribe([topic], on_assign=lambda *_: assigned.append(time.perf_counter()))

@@ -53,20 +53,11 @@ def _limit(lab: Lab) -> Measured:
 def _on(stream: str, lab: Lab) -> Measured:
     """The job on a stream, beside the client's limit on it."""
     raw = lab.raw(stream)
-    deployed = lab.deploy(stream)
-    job = lab.job(deployed)
-    lab.drop(deployed)
+    job = lab.alone(stream)
     figures = {"limit records/s": raw["rate"], **job, "÷ limit": job["records/s"] / raw["rate"]}
     if STREAMS[stream].form == "avro":
-        figures["÷ JSON"] = job["records/s"] / _alone(lab, "plain")["records/s"]
+        figures["÷ JSON"] = job["records/s"] / lab.alone("plain")["records/s"]
     return figures
-
-
-def _alone(lab: Lab, stream: str, trackers: str = "plain") -> Measured:
-    deployed = lab.deploy(stream, *SETS[trackers])
-    job = lab.job(deployed)
-    lab.drop(deployed)
-    return job
 
 
 def _history(lab: Lab) -> Measured:
@@ -84,7 +75,7 @@ def _history(lab: Lab) -> Measured:
 
 
 def _trackers(lab: Lab) -> Measured:
-    rates = {name: _alone(lab, "plain", name)["records/s"] for name in SETS}
+    rates = {name: lab.alone("plain", name)["records/s"] for name in SETS}
     return {
         **{f"{name} records/s": rate for name, rate in rates.items()},
         "100 trackers ÷ 1": rates["trackers_100"] / rates["trackers_1"],
@@ -184,7 +175,7 @@ def _until_all_moved(deployed: Deployed) -> float:
 
 def _table(lab: Lab) -> Measured:
     """The job into a table that holds ten million milestones, beside an empty one."""
-    empty = _alone(lab, "milestones")
+    empty = lab.alone("milestones")
     deployed = lab.deploy("milestones")
     with psycopg.connect(deployed.dsn, autocommit=True) as connection:
         connection.execute(_FILL, {"rows": _TABLE_ROWS, "topic_id": EARLIER, "partitions": PARTITIONS})

@@ -1,11 +1,12 @@
-"""When a peer began, was half through, and was done. Needs nothing but Python: peers have environments of their own."""
+"""When a peer began, was half through, and was done. Peers may have environments of their own."""
 
 from __future__ import annotations
 
 import json
 import resource
 import time
-from pathlib import Path
+
+from bench.memory import peak_mb
 
 
 class Clock:
@@ -35,13 +36,11 @@ class Clock:
     def print(self) -> None:
         """One JSON line."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-        peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
         second_half = (self._count - self._at_half) / (self._last - self._half) if self._last > self._half else 0.0
         said = {
             "rate": self._count / (self._last - self._first),
             "second_half": second_half,
             "cpu_s": usage.ru_utime + usage.ru_stime,
-            "peak_mb": peak / 1024,
+            "peak_mb": peak_mb(),
         }
         print(json.dumps(said), flush=True)

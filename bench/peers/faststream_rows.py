@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import psycopg
 from faststream import AckPolicy, FastStream
 from faststream.confluent import KafkaBroker
 
 from bench.peers.clock import Clock
-from bench.peers.loop import _INSERT, decode, milestone
+from bench.peers.loop import INSERT, decode, milestone
 
 servers, topic, records, _output, dsn = sys.argv[1:6]
 clock = Clock(int(records))
@@ -61,7 +58,7 @@ async def handle(changes: list[Any]) -> None:
     reached = [one for one in found if one is not None]
     connection = connections[0]
     if reached:
-        await connection.execute(_INSERT, [list(column) for column in zip(*reached, strict=True)])
+        await connection.execute(INSERT, [list(column) for column in zip(*reached, strict=True)])
         await connection.commit()
     await batch.ack()
     clock.tick(len(changes))

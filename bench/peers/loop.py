@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-import time
 
 import msgspec
 import psycopg
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from bench.peers.clock import Clock
+from bench.raw import reader
 
 _TRACKED = {"tabSales Order", "tabTask", "tabProject"}
-_INSERT = """
+INSERT = """
 insert into peer select type, name, came_from, value, to_timestamp(ms / 1000.0), partition, at
 from unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::integer[], %s::bigint[])
      as u (type, name, came_from, value, ms, partition, at)
@@ -58,19 +58,7 @@ def milestone(change: Change, partition: int, offset: int) -> Milestone | None:
 def main() -> None:
     """Arguments: servers, input topic, records, output topic, database."""
     servers, topic, records, output, dsn = sys.argv[1:6]
-    consumer = Consumer(
-        {
-            "bootstrap.servers": servers,
-            "group.id": f"loop-{time.time_ns()}",
-            "auto.offset.reset": "earliest",
-            "enable.auto.commit": False,
-            "isolation.level": "read_committed",
-            "queued.min.messages": 100_000,
-            "queued.max.messages.kbytes": 300_000,
-            "fetch.message.max.bytes": 4 << 20,
-            "fetch.max.bytes": 64 << 20,
-        }
-    )
+    consumer = reader(servers, "loop")
     producer = Producer(
         {"bootstrap.servers": servers, "linger.ms": 20, "compression.type": "lz4", "transactional.id": output}
     )
@@ -95,7 +83,7 @@ def _write(
     found = [milestone(decode(m.value() or b""), m.partition() or 0, m.offset() or 0) for m in messages]
     reached = [one for one in found if one is not None]
     if reached:
-        connection.execute(_INSERT, [list(column) for column in zip(*reached, strict=True)])
+        connection.execute(INSERT, [list(column) for column in zip(*reached, strict=True)])
     connection.commit()
     producer.begin_transaction()
     for one in reached:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
+from zlib import crc32
 
 import psycopg
 from confluent_kafka import Consumer, TopicPartition
 from psycopg.conninfo import conninfo_to_dict
 
 from bench.generate import create_topic
-from bench.lab import PARTITIONS, Lab, Measured, begun
+from bench.lab import PARTITIONS, Lab, Measured, begun, topic_of
 from tests.services.cached import CACHE, in_place_of
 from tests.services.cached import run as run_quietly
 
 _HERE: Final = Path(__file__).parent
-_STREAMS: Final = _HERE / "streams"
 _TABLE: Final = """
 create table peer (reference_type text, reference_name text, from_value text, value text, reached_at timestamptz,
                    origin_partition integer, origin_offset bigint, primary key (origin_partition, origin_offset))
@@ -26,64 +26,65 @@ create table peer (reference_type text, reference_name text, from_value text, va
 
 
 class Peer(NamedTuple):
-    """`command` gets servers, input topic, number of records, and the sinks it writes to."""
+    """`command` gets servers, input topic, number of records, and the sinks that it may write to."""
 
-    about: str
     command: Callable[[], list[str]]
     arguments: tuple[str, ...]
     topic: bool
     rows: bool
 
 
+def _made_of(name: str, sources: Sequence[Path], make: Callable[[Path], None]) -> Path:
+    """A folder in the checkout's cache, made once of these files as they are."""
+    state = crc32(b"".join(source.read_bytes() for source in sources))
+    folder = CACHE / f"peers-{name}-{state:08x}"
+    in_place_of(folder, make)
+    return folder
+
+
 def _streams() -> list[str]:
-    """Kafka Streams, built once into the checkout's cache."""
-    folder = CACHE / "peers-streams"
+    """Kafka Streams."""
+    pom = _HERE / "streams" / "pom.xml"
 
     def build(target: Path) -> None:
-        maven = ["mvn", "-q", "-B", "-f", str(_STREAMS / "pom.xml"), f"-DbuildDirectory={target}"]
+        maven = ["mvn", "-q", "-B", "-f", str(pom), f"-DbuildDirectory={target}"]
         run_quietly([*maven, "package", "dependency:copy-dependencies", f"-DoutputDirectory={target}/libs"])
 
-    in_place_of(folder, build)
+    folder = _made_of("streams", [pom, *sorted(pom.parent.rglob("*.java"))], build)
     return ["java", "-Xmx1g", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp",
             f"{folder}/peers-1.jar:{folder}/libs/*", "peers.Streams"]  # fmt: skip
 
 
 def _faststream() -> list[str]:
-    """FastStream, in an environment of its own in the checkout's cache."""
-    folder = CACHE / "peers-faststream"
+    """FastStream, in an environment of its own."""
+    pins = _HERE / "faststream.txt"
 
-    def build(target: Path) -> None:
+    def install(target: Path) -> None:
         run_quietly([sys.executable, "-m", "venv", "--copies", str(target)])
+        python = str(target / "bin" / "python")
+        run_quietly([python, "-m", "pip", "install", "-q", "--require-hashes", "-r", str(pins)])
 
-    in_place_of(folder, build)
-    python = str(folder / "bin" / "python")
-    run_quietly([python, "-m", "pip", "install", "-q", "--require-hashes", "-r", str(_HERE / "faststream.txt")])
-    return [python, str(_HERE / "faststream_rows.py")]
+    folder = _made_of("faststream", [pins], install)
+    return [str(folder / "bin" / "python"), "-m", "bench.peers.faststream_rows"]
+
+
+def _loop() -> list[str]:
+    return [sys.executable, "-m", "bench.peers.loop"]
 
 
 PEERS: Final[Mapping[str, Peer]] = {
-    "Kafka Streams, 1 thread": Peer(
-        "exactly_once_v2, events only", _streams, ("exactly_once_v2", "1"), topic=True, rows=False
-    ),
-    "Kafka Streams, 2 threads": Peer(
-        "exactly_once_v2, events only", _streams, ("exactly_once_v2", "2"), topic=True, rows=False
-    ),
-    "Kafka Streams to PostgreSQL, 2 threads": Peer(
-        "at_least_once, rows only", _streams, ("at_least_once", "2"), topic=False, rows=True
-    ),
-    "FastStream, tuned": Peer("at least once, rows only", _faststream, (), topic=False, rows=True),
-    "a loop by hand": Peer(
-        "both sinks, one after the other, and no protocol around them",
-        lambda: [sys.executable, "-m", "bench.peers.loop"], (), topic=True, rows=True,
-    ),
-}  # fmt: skip
+    "Kafka Streams, 1 thread": Peer(_streams, ("exactly_once_v2", "1"), topic=True, rows=False),
+    "Kafka Streams, 2 threads": Peer(_streams, ("exactly_once_v2", "2"), topic=True, rows=False),
+    "Kafka Streams to PostgreSQL, 2 threads": Peer(_streams, ("at_least_once", "2"), topic=False, rows=True),
+    "FastStream, tuned": Peer(_faststream, (), topic=False, rows=True),
+    "a loop by hand": Peer(_loop, (), topic=True, rows=True),
+}
+"""What each guarantees stands in docs/performance.md."""
 
 
 def measure(lab: Lab) -> Measured:
     """The job, and every peer, one after the other."""
-    deployed = lab.deploy("plain")
-    job = lab.job(deployed)
-    lab.drop(deployed)
+    job = lab.alone("plain")
     figures = {f"job {figure}": value for figure, value in job.items()}
     for name in PEERS:
         figures |= _peer(lab, name)
@@ -95,14 +96,13 @@ def measure(lab: Lab) -> Measured:
 def _peer(lab: Lab, name: str) -> Measured:
     """One peer on the plain stream; ends the bench where its sinks hold anything but every milestone once."""
     peer = PEERS[name]
-    lab.raw("plain")
     dsn, topic = lab.postgres.create_database(), lab.new_name("peer")
     create_topic(lab.kafka.bootstrap_servers, topic, PARTITIONS)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(_TABLE)
     database = _jdbc(dsn) if peer.arguments else dsn
     records = lab.records("plain")
-    work = [lab.kafka.bootstrap_servers, lab.topic("plain"), str(records), topic, database, *peer.arguments]
+    work = [lab.kafka.bootstrap_servers, topic_of("plain"), str(records), topic, database, *peer.arguments]
     said = begun([*peer.command(), *work])()
     expected = len(lab.expected("plain"))
     if peer.topic and (events := _events(lab.kafka.bootstrap_servers, topic)) != expected:

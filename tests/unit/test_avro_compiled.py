@@ -163,9 +163,9 @@ def test_what_cannot_be_read_is_said_as_ever(payload: bytes) -> None:
     schema = AvroSchema([json.dumps(ENVELOPE)])
     with pytest.raises(MalformedRecord) as general:
         schema.read(payload)
-    with pytest.raises(MalformedRecord) as straight:
+    with pytest.raises(MalformedRecord) as seen:
         compiled(schema, {"op": None})(payload)
-    assert str(straight.value) == str(general.value)
+    assert str(seen.value) == str(general.value)
 
 
 def test_items_without_end_end_with_the_bytes() -> None:
