@@ -1,48 +1,24 @@
 """Avro read in one straight line: a function made for one writer's schema, which skips what nobody asked for.
 
 A general reader asks the schema at every field what comes next, and makes a value of each. Here that is asked once, and
-written down as Python: a column that no tracker needs costs a look at its length. Whatever is not plain (bytes that are
+written down as Python: a column that no tracker needs costs a look at its length, and columns that are what they were
+that of a comparison together. Whatever is not plain (bytes that are
 cut, a branch that there is not) is left to the general reader, which says the same or what is wrong.
-
-Only names of this module and Python's own literals of texts (`repr`) get into the code that is made.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import cast
 
+from consumer.formats.avro_code import Code, Unread, Wanted
 from consumer.formats.avro_schemas import AvroSchema
-
-Wanted = Mapping[str, "Wanted | None"]
-"""The fields of a record that are read, each with those of its own record; None for all of it."""
 
 Read = Callable[[bytes], object]
 
-_MOST_FIELDS = 5_000
-"""Of a schema that is compiled, each counted as often as its record stands there: a fraction of a second."""
-
-_MOST_BRANCHES = 64
-"""Whose number takes one byte."""
-
-_OWN_TYPES = frozenset(
-    ("null", "boolean", "int", "long", "float", "double", "bytes", "string", "record", "error", "enum", "array", "map",
-     "fixed")
-)  # fmt: skip
-"""Avro's: no schema can give these names another meaning."""
-
-_NUMBERS = ("int", "long")
-_FLOATS = {"float": ("read_float", 4), "double": ("read_double", 8)}
-
-
 _STEPS = tuple(1 + (length >> 1) if length < 128 and not length & 1 else 0 for length in range(256))
 """By the first byte of a text, how far it is past it; 0 where that byte does not tell."""
-
-
-class Unread(Exception):
-    """Not plain: for the general reader."""
-
 
 _NOT_PLAIN = (Unread, IndexError, OverflowError, UnicodeDecodeError, struct.error)
 """Of bytes that are cut, or claim more than there is."""
@@ -72,11 +48,12 @@ def straight(schema: AvroSchema, wanted: Wanted) -> Read:
         Unread: the schema has a part that this module does not know, or too many. The function raises it, too, and
             IndexError, OverflowError, UnicodeDecodeError and struct.error, for bytes that are not plain.
     """
-    code = _Code(schema.names)
+    code = Code(schema.names)
     code.read(schema.node, "datum", wanted)
     lines = ["def read(b):", " p = 0", " end = len(b)", *code.lines, " if p != end:", "  raise Unread", " return datum"]
     space: dict[str, object] = {
         "Unread": Unread,
+        "kept": [()] * len(code.runs),  # No bytes start with `()`, and all start with `b""`.
         "number": _number,
         "past": _past,
         "STEPS": _STEPS,
@@ -84,7 +61,7 @@ def straight(schema: AvroSchema, wanted: Wanted) -> Read:
         "read_double": struct.Struct("<d").unpack_from,
         **code.constants,
     }
-    exec("\n".join(lines), space)  # noqa: S102 - see above: no text of the schema is code.
+    exec("\n".join(lines), space)  # noqa: S102 - No text of the schema is code.
     return cast("Read", space["read"])
 
 
@@ -107,180 +84,3 @@ def _past(b: bytes, p: int) -> int:
     if length & 1:
         raise Unread
     return p + (length >> 1)
-
-
-class _Code:
-    """The lines that read or skip a type at `b[p]`, and leave `p` behind it."""
-
-    def __init__(self, names: Mapping[str, dict[str, object]]) -> None:
-        self._names = names
-        self.lines: list[str] = []
-        self.constants: dict[str, object] = {}
-        self._indent = 1
-        self._made = self._fields = 0
-
-    def read(self, node: object, into: str, wanted: Wanted | None = None) -> None:
-        """Into a variable; of a record only what is wanted."""
-        kind, node = self._resolved(node)
-        if isinstance(node, list):
-            self._union(node, lambda branch: self.read(branch, into, wanted))
-        elif kind in ("record", "error"):
-            self._record(cast("dict[str, object]", node), into, wanted)
-        elif kind in ("array", "map"):
-            self._blocks(cast("dict[str, object]", node), kind, into)
-        else:
-            self._read_plain(kind, node, into)
-
-    def skip(self, node: object) -> None:
-        """Past it."""
-        kind, node = self._resolved(node)
-        if isinstance(node, list):
-            self._union(node, self.skip)
-        elif kind in ("record", "error"):
-            for field in _fields(node):
-                self._count()
-                self.skip(field["type"])
-        elif kind in ("array", "map"):
-            self._blocks(cast("dict[str, object]", node), kind, None)
-        else:
-            self._skip_plain(kind, node)
-
-    def _resolved(self, node: object) -> tuple[str, object]:
-        """The kind of a type, and the type itself, wherever its definition stands."""
-        while True:
-            kind = node.get("type") if isinstance(node, dict) else node
-            if isinstance(kind, str) and kind not in _OWN_TYPES:
-                node = self._names[kind]
-            elif isinstance(node, dict) and not isinstance(kind, str):
-                node = kind
-            else:
-                return str(kind), node
-
-    def _read_plain(self, kind: str, node: object, into: str) -> None:
-        if kind == "null":
-            self._add(f"{into} = None")
-        elif kind in _NUMBERS:
-            self._raw_number(into)
-            self._add(f"{into} = {into} >> 1 ^ -({into} & 1)")
-        elif kind in ("string", "bytes"):
-            self._length()
-            text = ".decode()" if kind == "string" else ""
-            self._add("q = p + (n >> 1)", f"{into} = b[p:q]{text}", "p = q")
-        elif kind == "boolean":
-            self._add(f"{into} = b[p]", "p += 1", f"if {into} > 1:", " raise Unread", f"{into} = {into} == 1")
-        elif kind in _FLOATS:
-            unpack, size = _FLOATS[kind]
-            self._add(f"({into},) = {unpack}(b, p)", f"p += {size}")
-        elif kind == "fixed":
-            self._add(f"q = p + {_size(node)}", f"{into} = b[p:q]", "p = q")
-        elif kind == "enum":
-            symbols = self._constant(tuple(cast("dict[str, list[str]]", node)["symbols"]))
-            self._length()
-            self._add(f"{into} = {symbols}[n >> 1]")
-        else:
-            raise Unread
-
-    def _skip_plain(self, kind: str, node: object) -> None:
-        if kind in _NUMBERS or kind == "enum":
-            self._add("while b[p] > 127:", " p += 1", "p += 1")
-        elif kind in ("string", "bytes"):
-            self._add("step = STEPS[b[p]]", "if step:", " p += step", "else:", " p = past(b, p)")
-        elif kind == "boolean":
-            self._add("p += 1")
-        elif kind in _FLOATS:
-            self._add(f"p += {_FLOATS[kind][1]}")
-        elif kind == "fixed":
-            self._add(f"p += {_size(node)}")
-        elif kind != "null":
-            raise Unread
-
-    def _record(self, node: dict[str, object], into: str, wanted: Wanted | None) -> None:
-        taken: dict[str, str] = {}
-        for field in _fields(node):
-            self._count()
-            name = str(field["name"])
-            if wanted is not None and name not in wanted:
-                self.skip(field["type"])
-            else:
-                taken[name] = self._name()
-                self.read(field["type"], taken[name], None if wanted is None else wanted[name])
-        self._add(f"{into} = {{{', '.join(f'{name!r}: {variable}' for name, variable in taken.items())}}}")
-
-    def _union(self, branches: list[object], each: Callable[[object], None]) -> None:
-        if len(branches) > _MOST_BRANCHES:
-            raise Unread
-        branch = self._name()
-        self._add(f"{branch} = b[p]", "p += 1")
-        # Null last: most columns are filled.
-        for at, (number, node) in enumerate(sorted(enumerate(branches), key=lambda one: one[1] == "null")):
-            self._add(f"{'elif' if at else 'if'} {branch} == {number << 1}:")
-            self._indent += 1
-            self._add("pass")
-            each(node)
-            self._indent -= 1
-        self._add("else:", " raise Unread")
-
-    def _blocks(self, node: dict[str, object], kind: str, into: str | None) -> None:
-        """Items in blocks, each with their number before it; a negative one is followed by the block's size."""
-        left, key, item = self._name(), self._name(), self._name()
-        is_map = kind == "map"
-        if into is not None:
-            self._add(f"{into} = {'{}' if is_map else '[]'}")
-        self._add(f"{left}, p = number(b, p)", f"while {left}:")
-        self._indent += 1
-        self._add(f"if {left} & 1:", " n, p = number(b, p)", f"{left} = ({left} + 1) >> 1", f"while {left}:")
-        self._indent += 1
-        self._add(f"{left} -= 1")
-        if is_map:
-            self._read_plain("string", "string", key)
-        part = node["values" if is_map else "items"]
-        if into is None:
-            self.skip(part)
-        else:
-            self.read(part, item)
-            self._add(f"{into}[{key}] = {item}" if is_map else f"{into}.append({item})")
-        # However many items are claimed, they end with the bytes.
-        self._add("if p > end:", " raise Unread")
-        self._indent -= 1
-        self._add(f"{left}, p = number(b, p)")
-        self._indent -= 1
-
-    def _raw_number(self, into: str) -> None:
-        """Of more than one byte mostly: times and places."""
-        self._add(f"{into} = b[p]", "p += 1", f"if {into} > 127:", f" {into} &= 127", " shift = 7", " c = b[p]")
-        self._add(" while c > 127:", f"  {into} |= (c & 127) << shift", "  shift += 7", "  if shift > 63:")
-        self._add("   raise Unread", "  p += 1", "  c = b[p]", " if shift == 63 and c > 1:", "  raise Unread")
-        self._add(f" {into} |= c << shift", " p += 1")
-
-    def _length(self) -> None:
-        """Into `n`, doubled; a negative one is odd."""
-        self._raw_number("n")
-        self._add("if n & 1:", " raise Unread")
-
-    def _add(self, *lines: str) -> None:
-        self.lines += [" " * self._indent + line for line in lines]
-
-    def _name(self) -> str:
-        self._made += 1
-        return f"v{self._made}"
-
-    def _constant(self, value: object) -> str:
-        name = f"C{len(self.constants)}"
-        self.constants[name] = value
-        return name
-
-    def _count(self) -> None:
-        self._fields += 1
-        if self._fields > _MOST_FIELDS:
-            raise Unread
-
-
-def _fields(node: object) -> list[dict[str, object]]:
-    return cast("dict[str, list[dict[str, object]]]", node)["fields"]
-
-
-def _size(node: object) -> int:
-    size = cast("dict[str, object]", node)["size"]
-    if type(size) is not int or size < 0:
-        raise Unread
-    return size

@@ -86,7 +86,7 @@ class ChangeDecoder:
 
     def _closely(self, record: Record) -> RowChange | str:
         """The change of a tracked row, `unchanged`, or the kind of record that is none, whatever its format."""
-        change = self._change(record, record.value())
+        change = self._change(record, record.value(), briefly=True)
         return "unchanged" if isinstance(change, RowChange) and change.unchanged else change
 
     def tell(self, record: Record, batch: Batch) -> Told:
@@ -111,10 +111,10 @@ class ChangeDecoder:
             # Nothing changed, so nobody looked at what is wrong here.
             return Told(kind)
 
-    def _change(self, record: Record, value: bytes | None) -> RowChange | str:
+    def _change(self, record: Record, value: bytes | None, *, briefly: bool = False) -> RowChange | str:
         if value is None or value == b"null":
             return self._tombstone(record)
-        return self._object(record, value) if value[:1] == b"{" else self._binary(record, value)
+        return self._object(record, value) if value[:1] == b"{" else self._binary(record, value, briefly)
 
     def _object(self, record: Record, value: bytes) -> RowChange | str:
         """JSON; only where it is none may the same byte be Avro whose schema a header names."""
@@ -126,9 +126,9 @@ class ChangeDecoder:
                 raise
             return self._avro.change(record, *wire)
 
-    def _binary(self, record: Record, value: bytes) -> RowChange | str:
+    def _binary(self, record: Record, value: bytes, briefly: bool) -> RowChange | str:
         wire = wired(record, value)
-        return self._json.change(record, value) if wire is None else self._avro.change(record, *wire)
+        return self._json.change(record, value) if wire is None else self._avro.change(record, *wire, briefly=briefly)
 
     def _tombstone(self, record: Record) -> RowChange | str:
         """A delete, where flattened records are configured; behind an envelope that said so, nothing."""

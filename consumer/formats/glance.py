@@ -1,8 +1,8 @@
 """Debezium's envelopes at a glance: what most records of most streams are.
 
-Each is parsed whole, so what is damaged is found, whatever table it is of; but no object is made of it except of the few
-words that tell what it is. What is not so simple is left to a closer look (`JsonRecords`), which says the same of every
-record (tests/unit/test_glance.py). Of a name that stands twice in one object the first counts here, and the last there:
+Each is parsed whole, so what is damaged is found, whatever table it is of; but objects are made only of the few words
+that tell what it is. What is not so simple is left to a closer look (`JsonRecords`), which says the same of every
+record (tests/unit/test_glance.py). Of a name that stands twice in one object the first counts here and the last there:
 RFC 8259 leaves that open, and no converter writes it.
 """
 

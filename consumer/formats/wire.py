@@ -52,8 +52,11 @@ def _checked(schema: SchemaId) -> SchemaId:
 
 
 def _wired(record: Record, payload: bytes, part: str) -> tuple[SchemaId, bytes] | None:
+    headers = headers_of(record)
+    if not headers:
+        return magic(payload)
     prefix = f"apicurio.{part}."
-    for name, text in headers_of(record):
+    for name, text in headers:
         if name.startswith(prefix):
             if name in (f"{prefix}globalId", f"{prefix}contentId") and len(text) == 8:
                 kind = IdKind.GLOBAL if name.endswith("globalId") else IdKind.CONTENT
