@@ -1,123 +1,152 @@
-"""Debezium's envelopes at a glance: what most records of most streams are.
+"""Debezium's envelopes in few passes: what most records of most streams are.
 
-Each is parsed whole, so what is damaged is found, whatever table it is of; but objects are made only of the few words
-that tell what it is. What is not so simple is left to a closer look (`JsonRecords`), which says the same of every
-record (tests/unit/test_glance.py). Of a name that stands twice in one object the first counts here and the last there:
-RFC 8259 leaves that open, and no converter writes it.
+Nothing that the bytes seem to say is believed before it was read, and what is not so simple is left to a closer look
+(`JsonRecords`), which says the same of every record (tests/unit/test_glance.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from simdjson import Parser
 
 from consumer.core.values import Encoding
 from consumer.formats.row_change import KINDS, RowChange
-from consumer.formats.rows import JsonRows, tracked_columns
+from consumer.formats.rows import JsonRows
 from consumer.formats.source_block import Source, Transaction
 from consumer.formats.tables import Tables
 
-_SOURCE, _TABLE, _OP, _BEFORE, _AFTER = b"source", b"table", b"op", b"before", b"after"
-_WRAPPER = b'{"schema":'
-_LONGEST = 1 << 20
-"""Bytes of a value: the parser takes ten times as much memory."""
-_TRIES = 32
+_TABLE, _WRAPPER = b'"table":"', b'{"schema":'
+_NAME = len(_TABLE)
+_OPEN, _CLOSE = b"{}"
+_TOGETHER = 32
+"""Values that are decoded in one call: not so many that they would not stay in the processor's cache."""
 
 Seen = RowChange | str | None
 """The change of a tracked row, `unchanged` or `untracked`; None for all that is not so simple."""
 
 _NO_ENCODINGS: Mapping[str, Encoding] = {}
-_EXACT = frozenset({str, int, bool, type(None)})
-"""Of these, equal values are written alike; of decimals, 1.0 and 1.00 are not."""
 _CANNOT_BE_READ = (UnicodeDecodeError, msgspec.DecodeError, RecursionError)
-_NOT_SO_SIMPLE = (ValueError, LookupError, TypeError, RuntimeError)
+
+
+class _NamedSource(msgspec.Struct, gc=False):
+    table: str | None = None
+
+
+class _Named(msgspec.Struct, gc=False):
+    """What is read of a record whose table nobody seems to track."""
+
+    source: _NamedSource | None = None
+    op: str | None = None
 
 
 class _Tracked(NamedTuple):
-    """How rows of a tracked table are read: the columns whose changes count, and the whole change."""
+    """How rows of a tracked table are read: for the columns whose changes count, and in full."""
 
     rows: JsonRows
-    columns: tuple[bytes, ...]
+    briefly: msgspec.json.Decoder[Any]
     fully: msgspec.json.Decoder[Any]
 
 
 class Glance:
-    """Reads envelopes by the table that they name."""
+    """Reads envelopes by the table that their bytes seem to name."""
 
     def __init__(self, tables: Tables[JsonRows]) -> None:
+        self._of_table = tables.of_table
+        self._named = msgspec.json.Decoder(_Named)
         self._tracked = {
-            table: _Tracked(rows, tuple(column.encode() for column in tracked_columns(rows.plan)), _decoder(rows.type))
+            msgspec.json.encode(table)[1:-1]: _Tracked(
+                rows, _decoder(_NamedSource, rows.tracked_type), _decoder(Source, rows.type)
+            )
             for table, rows in tables.items()
         }
 
     def look(self, values: Sequence[bytes | None]) -> list[Seen]:
         """What each of some records says."""
-        parse, seen_at_once = Parser(_LONGEST).parse, self._seen
-        seen: list[Seen] = []
-        unread = _TRIES
-        for value in values:
-            if value is None:
-                seen.append(None)
-                continue
-            what = seen_at_once(value, parse)
-            seen.append(what)
-            if what is None:
-                unread -= 1
-                # Most are something else, and will be so.
-                if not unread:
-                    break
-        return seen + [None] * (len(values) - len(seen))
-
-    def _seen(self, value: bytes, parse: Callable[[bytes], Any]) -> Seen:
-        try:
-            envelope = parse(value)
-            table, op = envelope[_SOURCE][_TABLE], envelope[_OP]
-            if op not in KINDS or not isinstance(table, str):
-                return None
+        seen: list[Seen] = [None] * len(values)
+        if next((value for value in values if value is not None), b"").startswith(_WRAPPER):
+            return seen  # They are wrapped all alike, mostly.
+        for table, places in self._by_table(values).items():
             tracked = self._tracked.get(table)
-            if tracked is None:
-                return "untracked" if table else None
-            if op == "u" and _unchanged(envelope, tracked.columns):
-                return "unchanged"
-        except _NOT_SO_SIMPLE:
+            for start in range(0, len(places), _TOGETHER):
+                some = places[start : start + _TOGETHER]
+                texts = [values[place] or b"" for place in some]
+                said = self._untracked(texts) if tracked is None else self._changes(texts, tracked)
+                for place, what in zip(some, said, strict=True):
+                    seen[place] = what
+        return seen
+
+    def _by_table(self, values: Iterable[bytes | None]) -> Mapping[bytes, list[int]]:
+        """Where the envelopes of each tracked table seem to be, and under no name those of all others."""
+        places: defaultdict[bytes, list[int]] = defaultdict(list)
+        known = self._tracked
+        for place, value in enumerate(values):
+            if value is None or (found := value.rfind(_TABLE)) < 0 or value[0] != _OPEN or value[-1] != _CLOSE:
+                continue
+            name = found + _NAME
+            table = value[name : value.find(b'"', name)]
+            places[table if table in known else b""].append(place)
+        return places
+
+    def _untracked(self, texts: Sequence[bytes]) -> Iterable[Seen]:
+        of_table = self._of_table
+        for named in _decoded(self._named, texts):
+            table = None if named is None or named.source is None else named.source.table
+            yield "untracked" if table and named.op in KINDS and of_table(table) is None else None
+
+    def _changes(self, texts: Sequence[bytes], tracked: _Tracked) -> Iterable[Seen]:
+        """Most updates change no tracked column: they are read for that alone, and the others once more."""
+        rows, of_table = tracked.rows, self._of_table
+        for text, brief in zip(texts, _decoded(tracked.briefly, texts), strict=True):
+            if brief is None or brief.op not in KINDS or of_table(brief.source and brief.source.table) is not rows:
+                yield None
+                continue
+            before, after = brief.before, brief.after
+            if brief.op == "u" and before is not None and after is not None and rows.unchanged(before, after):
+                yield "unchanged"
+            else:
+                yield self._change(text, tracked)
+
+    def _change(self, text: bytes, tracked: _Tracked) -> Seen:
+        full = _alone(tracked.fully, text)
+        if full is None or (full.after is None and full.op != "d"):
             return None
-        return _change(value, table, tracked)
+        return RowChange(
+            full.op, full.before, full.after, full.source, tracked.rows, _NO_ENCODINGS, full.transaction, full.ts_ms
+        )
 
 
-def _unchanged(envelope: Any, columns: Sequence[bytes]) -> bool:  # noqa: ANN401 - the parser's own
-    """Whether it is plain that all columns are there and are what they were."""
+def _decoded(decoder: msgspec.json.Decoder[Any], texts: Sequence[bytes]) -> Sequence[Any]:
+    """Each of some texts that begin with `{` and end with `}`; None for those that cannot be read.
+
+    A line's end between two braces is never inside of a value: so there are as many values as texts, or more, and
+    where there are as many, each is one text's.
+    """
+    lines = b"\n".join(texts)
     try:
-        before, after = envelope[_BEFORE], envelope[_AFTER]
-        for column in columns:
-            new, old = after[column], before[column]
-            if new != old or type(new) is not type(old) or type(new) not in _EXACT:
-                return False
-    except (KeyError, TypeError):
-        return False
-    return True
+        if not lines.isascii():
+            lines.decode()
+        decoded: list[Any] = decoder.decode_lines(lines)
+    except _CANNOT_BE_READ:
+        decoded = []
+    return decoded if len(decoded) == len(texts) else [_alone(decoder, text) for text in texts]
 
 
-def _change(value: bytes, table: str, tracked: _Tracked) -> Seen:
+def _alone(decoder: msgspec.json.Decoder[Any], text: bytes) -> Any:  # noqa: ANN401 - a struct made for the table
     try:
-        full = tracked.fully.decode(value)
+        if not text.isascii():
+            text.decode()
+        return decoder.decode(text)
     except _CANNOT_BE_READ:
         return None
-    if full.source is None or full.source.table != table or full.op not in KINDS:
-        return None
-    if full.after is None and full.op != "d":
-        return None
-    return RowChange(
-        full.op, full.before, full.after, full.source, tracked.rows, _NO_ENCODINGS, full.transaction, full.ts_ms
-    )
 
 
-def _decoder(row: type[Any]) -> msgspec.json.Decoder[Any]:
-    """Decodes envelopes with rows of this type."""
+def _decoder(source: type[Any], row: type[Any]) -> msgspec.json.Decoder[Any]:
+    """Decodes envelopes with this much of their rows and their source."""
     rows = [("before", row | None, None), ("after", row | None, None)]
-    rest = [("source", Source | None, None), ("transaction", Transaction | None, None)]
+    rest = [("source", source | None, None), ("transaction", Transaction | None, None)]
     envelope = msgspec.defstruct(
         "Known", [*rows, *rest, ("op", str | None, None), ("ts_ms", int | None, None)], gc=False
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Protocol, TypeAlias, cast
@@ -71,16 +71,21 @@ class JsonRows:
         columns = columns_of(plan)
         self._attributes = {name: f"c{at}" for at, name in enumerate(columns)}
         tracked = [self._attributes[column] for column in tracked_columns(plan)]
-        self.type: type[Any] = msgspec.defstruct(
-            "Row",
-            [(attribute, Raw | UnsetType, UNSET) for attribute in self._attributes.values()],
-            rename={attribute: name for name, attribute in self._attributes.items()},
-            gc=False,
-        )
+        self.type = self._type(self._attributes.values())
+        self.tracked_type = self._type(tracked)
         self._decode: Callable[[Raw | bytes], Row] = msgspec.json.Decoder(self.type | None).decode
         self._unavailable = frozenset(bytes(form) for form in placeholders_in_json(unavailable))
         # The first one twice: of one column alone it would be no tuple.
         self._tracked: Callable[[object], tuple[Cell, ...]] = attrgetter(tracked[0], *tracked)
+
+    def _type(self, attributes: Iterable[str]) -> type[Any]:
+        """Rows with these columns: all that are read, or those whose changes count."""
+        return msgspec.defstruct(
+            "Row",
+            [(attribute, Raw | UnsetType, UNSET) for attribute in attributes],
+            rename={attribute: name for name, attribute in self._attributes.items()},
+            gc=False,
+        )
 
     def row(self, text: Raw | bytes) -> Row:
         """The row.
