@@ -22,6 +22,7 @@ from consumer.core.records import Batch, DeadLetter, Partition
 from consumer.errors import Fatal, PublishDown, Refused, RefusedByDatabase, StoreDown, Transient
 from consumer.faults import fault_point
 from consumer.notices import Notices
+from consumer.pacing import Pacing
 from consumer.ports import Publisher, RulesInForce, Source, Store
 from consumer.tuning import Tidier
 
@@ -34,7 +35,6 @@ _POSITIONS_S = 1.0
 _LONGEST_PAUSE_S = 2.0
 _SMALLEST_BATCH = 100
 _COMPLAIN_S, _SPLITTING_S = 30.0, 5.0
-_LATEST_READ_S, _LONG_READ_S = 0.1, 0.02
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -80,7 +80,8 @@ class Worker:
         self._resume_at_s = self._check_at_s = self._observe_at_s = self._ask_at_s = self._complain_at_s = 0.0
         self._member_at_s = 0.0
         self._have_waited: set[str] = set()
-        self._reads_ahead = self.stopping = False
+        self._pacing = Pacing()
+        self.stopping = False
         source.before_revoke = self._settle
 
     def run(self) -> None:
@@ -133,17 +134,14 @@ class Worker:
         if batch is not None:
             fault_point("polled")
             topics_are_the_same = self._assignment.ask_topics({key.topic for key in batch.spans})
-            began = time.monotonic()
-            read = self._held_back(read_batch(batch, self._force))
-            self._reads_ahead = time.monotonic() - began > _LONG_READ_S
+            with self._pacing.timed("read"):
+                read = self._held_back(read_batch(batch, self._force))
             if read.batch.spans:
                 self._hand_over(read, topics_are_the_same)
         self._observe(now)
 
     def _poll(self) -> Batch | None:
-        """Whoever keeps up reads late: what comes meanwhile goes with the next batch, and waits in no queue."""
-        if self._storing is not None and not self._reads_ahead:
-            wait([self._storing], _LATEST_READ_S)
+        self._pacing.wait(self._storing, lambda: self._publishing)
         with metrics.timed("consume"):
             return self._source.poll(self._batch_records, self._limits.bytes, self._limits.poll_timeout_s)
 
@@ -176,7 +174,7 @@ class Worker:
     def _store_and_publish(self, read: Read) -> None:
         counted = self._breaker.after(read.batch, read.poison)
         try:
-            with metrics.timed("store"):
+            with metrics.timed("store"), self._pacing.timed("store"):
                 verdicts = store_batch(read, self._force, self._store)
         except Refused as error:
             self._split(read.batch, error)
@@ -188,7 +186,7 @@ class Worker:
         self._publishing = self._publish_thread.submit(self._publish_step, read.batch, verdicts)
 
     def _publish_step(self, batch: Batch, verdicts: Verdicts) -> None:
-        with metrics.timed("publish"):
+        with metrics.timed("publish"), self._pacing.timed("publish"):
             published = publish_batch(batch, verdicts, self._publisher, self._topics)
         self._source.confirm(batch)
         self._failures = self._fencings = 0

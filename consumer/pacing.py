@@ -1,0 +1,64 @@
+"""When the next batch is read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
+from typing import Literal
+
+_LATEST_S, _LONG_S = 0.1, 0.02
+_NEWEST = 0.2
+"""The weight of the last batch in how long a step is expected to take."""
+
+Step = Literal["read", "store", "publish"]
+
+
+class Pacing:
+    """Whoever keeps up reads late: what comes meanwhile goes with the next batch, and waits in no queue.
+
+    Late is when the next batch will just be stored as the one before is published, if each step takes what it took.
+    Whose reading takes long has no time to lose, and reads ahead.
+
+    Args:
+        clock: seconds, from any beginning.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._expected_s: dict[Step, float] = {"read": 0.0, "store": 0.0, "publish": 0.0}
+        self._publishes_since_s = clock()
+        self.reads_ahead = False
+
+    @contextmanager
+    def timed(self, step: Step) -> Iterator[None]:
+        """Learns from a step how long it takes, if it succeeds. Each step belongs to one thread."""
+        began_s = self._clock()
+        if step == "publish":
+            self._publishes_since_s = began_s
+        yield
+        took_s = self._clock() - began_s
+        self._expected_s[step] += _NEWEST * (took_s - self._expected_s[step])
+        if step == "read":
+            self.reads_ahead = took_s > _LONG_S
+
+    def early_s(self) -> float:
+        """How long it is until reading is late enough, while a batch is being published: up to a tenth of a second."""
+        expected_s = self._expected_s
+        late_s = self._publishes_since_s + expected_s["publish"] - expected_s["store"] - expected_s["read"]
+        return min(max(late_s - self._clock(), 0.0), _LATEST_S)
+
+    def wait(self, storing: Future[None] | None, publishing: Callable[[], Future[None] | None]) -> None:
+        """Waits until it is late enough.
+
+        Args:
+            storing: the step in flight, if there is one.
+            publishing: the same, asked for behind it: a batch that is stored is published from then on.
+        """
+        if self.reads_ahead or storing is None:
+            return
+        wait([storing], _LATEST_S)
+        in_flight = publishing()
+        if in_flight is not None and (early_s := self.early_s()):
+            wait([in_flight], early_s)
