@@ -52,7 +52,7 @@ LAYERS: dict[str, set[str]] = {
     "trying": {"core"},
     "supervisor": set(),
     "probes": {"errors"},
-    "worker": {"assignment", "batch", "notices", "ports", "metrics", "faults", "tuning", "core", "errors"},
+    "worker": {"assignment", "batch", "notices", "pacing", "ports", "metrics", "faults", "tuning", "core", "errors"},
     "assignment": {"core", "errors"},
     "auditing": {"announcements", "reading", "recomputing", "core"},
     "announcements": {"core", "errors"},
@@ -76,6 +76,7 @@ LAYERS: dict[str, set[str]] = {
     "tracking": {"ports", "core", "errors"},
     "metrics": {"batch", "core"},
     "notices": {"batch"},
+    "pacing": set(),
     "batch": {"ports", "core", "errors"},  # Not even kafka and postgres: it knows them by what they promise.
     "ports": {"core", "errors"},
     "kafka": {"core", "errors", "faults"},
