@@ -127,7 +127,8 @@ class Batch(msgspec.Struct, frozen=True):
 
     def origin(self, record: Record) -> Origin:
         """Where a record of this batch stands."""
-        span = self.spans[partition_of(record)]
+        # A plain tuple finds a Partition, and is made in a fraction of the time.
+        span = cast("Mapping[object, Span]", self.spans)[record.topic(), record.partition()]
         return Origin(span.topic_id, span.partition, offset_of(record))
 
     def records_at(self, origins: Set[Origin]) -> dict[Origin, Record]:

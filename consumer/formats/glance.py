@@ -73,9 +73,10 @@ class Glance:
             for start in range(0, len(places), _TOGETHER):
                 some = places[start : start + _TOGETHER]
                 texts = [values[place] or b"" for place in some]
-                said = self._untracked(texts) if tracked is None else self._changes(texts, tracked)
-                for place, what in zip(some, said, strict=True):
-                    seen[place] = what
+                if tracked is None:
+                    self._see_untracked(texts, some, seen)
+                else:
+                    self._see_changes(texts, some, seen, tracked)
         return seen
 
     def _by_table(self, values: Iterable[bytes | None]) -> Mapping[bytes, list[int]]:
@@ -90,24 +91,25 @@ class Glance:
             places[table if table in known else b""].append(place)
         return places
 
-    def _untracked(self, texts: Sequence[bytes]) -> Iterable[Seen]:
+    def _see_untracked(self, texts: Sequence[bytes], places: Sequence[int], seen: list[Seen]) -> None:
         of_table = self._of_table
-        for named in _decoded(self._named, texts):
-            table = None if named is None or named.source is None else named.source.table
-            yield "untracked" if table and named.op in KINDS and of_table(table) is None else None
+        for place, named in zip(places, _decoded(self._named, texts), strict=True):
+            source = None if named is None else named.source
+            if source is not None and source.table and named.op in KINDS and of_table(source.table) is None:
+                seen[place] = "untracked"
 
-    def _changes(self, texts: Sequence[bytes], tracked: _Tracked) -> Iterable[Seen]:
+    def _see_changes(self, texts: Sequence[bytes], places: Sequence[int], seen: list[Seen], tracked: _Tracked) -> None:
         """Most updates change no tracked column: they are read for that alone, and the others once more."""
         rows, of_table = tracked.rows, self._of_table
-        for text, brief in zip(texts, _decoded(tracked.briefly, texts), strict=True):
-            if brief is None or brief.op not in KINDS or of_table(brief.source and brief.source.table) is not rows:
-                yield None
+        unchanged = rows.unchanged
+        for at, brief in enumerate(_decoded(tracked.briefly, texts)):
+            if brief is None or brief.source is None or of_table(brief.source.table) is not rows:
                 continue
-            before, after = brief.before, brief.after
-            if brief.op == "u" and before is not None and after is not None and rows.unchanged(before, after):
-                yield "unchanged"
-            else:
-                yield self._change(text, tracked)
+            op, before, after = brief.op, brief.before, brief.after
+            if op == "u" and before is not None and after is not None and unchanged(before, after):
+                seen[places[at]] = "unchanged"
+            elif op in KINDS:
+                seen[places[at]] = self._change(texts[at], tracked)
 
     def _change(self, text: bytes, tracked: _Tracked) -> Seen:
         full = _alone(tracked.fully, text)
