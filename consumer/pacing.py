@@ -19,7 +19,7 @@ class Pacing:
     """Whoever keeps up reads late: what comes meanwhile goes with the next batch, and waits in no queue.
 
     Late is when the next batch will just be stored as the one before is published, if each step takes what it took.
-    Whose reading takes long has no time to lose, and reads ahead.
+    Who has a backlog, since batches are full or reading them takes long, has no time to lose, and reads ahead.
 
     Args:
         clock: seconds, from any beginning.
@@ -35,13 +35,21 @@ class Pacing:
     def timed(self, step: Step) -> Iterator[None]:
         """Learns from a step how long it takes, if it succeeds. Each step belongs to one thread."""
         began_s = self._clock()
-        if step == "publish":
-            self._publishes_since_s = began_s
         yield
         took_s = self._clock() - began_s
         self._expected_s[step] += _NEWEST * (took_s - self._expected_s[step])
-        if step == "read":
-            self.reads_ahead = took_s > _LONG_S
+
+    @contextmanager
+    def reading(self, *, full: bool) -> Iterator[None]:
+        """Times the reading of a batch, which may be as large as any: then more was waiting behind it."""
+        began_s = self._clock()
+        with self.timed("read"):
+            yield
+        self.reads_ahead = full or self._clock() - began_s > _LONG_S
+
+    def publish_begins(self) -> None:
+        """Notes when: called before the step can be seen in flight."""
+        self._publishes_since_s = self._clock()
 
     def early_s(self) -> float:
         """How long it is until reading is late enough, while a batch is being published: up to a tenth of a second."""

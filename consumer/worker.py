@@ -134,7 +134,7 @@ class Worker:
         if batch is not None:
             fault_point("polled")
             topics_are_the_same = self._assignment.ask_topics({key.topic for key in batch.spans})
-            with self._pacing.timed("read"):
+            with self._pacing.reading(full=len(batch.records) >= self._batch_records):
                 read = self._held_back(read_batch(batch, self._force))
             if read.batch.spans:
                 self._hand_over(read, topics_are_the_same)
@@ -183,6 +183,7 @@ class Worker:
         self._split_until_s = self._split_until_s or time.monotonic() + _SPLITTING_S
         if self._publishing is not None:
             self._publishing.result()
+        self._pacing.publish_begins()
         self._publishing = self._publish_thread.submit(self._publish_step, read.batch, verdicts)
 
     def _publish_step(self, batch: Batch, verdicts: Verdicts) -> None:

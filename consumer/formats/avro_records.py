@@ -104,13 +104,15 @@ class AvroRecords:
         return True
 
     def _untracked_from_now_on(self, schema: SchemaId, source: Source) -> str:
-        if source.table is not None:
+        kind = untracked(source)
+        if source.table:
             self._untracked[schema] = _avro_text(source.table)
-        return untracked(source)
+        return kind
 
     def _envelope(self, id_: SchemaId, schema: AvroSchema, payload: bytes, briefly: bool) -> RowChange | str:
         datum = _mapping(self._readers.get(id_, schema.read)(payload))
         if briefly and datum.get("op") == "u" and self._is_unchanged(datum):
+            self._reader_from_now_on(id_, schema)
             return "unchanged"
         told = _told(datum, _Told)
         if told.op not in KINDS:
@@ -119,17 +121,24 @@ class AvroRecords:
         reader = None if source is None else self._tables.of_source(source)
         if reader is None or source is None:
             return self._untracked_from_now_on(id_, source or Source())
-        if id_ not in self._readers:  # Takes some ms: only for tables that are tracked.
-            self._readers[id_] = compiled(schema, self._wanted)
+        self._reader_from_now_on(id_, schema)
         before, after = _row(datum, "before"), _row(datum, "after")
         if after is None and told.op != "d":
             raise MalformedRecord(f"op {told.op} without `after`", "after")
         return RowChange(told.op or "", before, after, source, reader, schema.encodings, told.transaction, told.ts_ms)
 
+    def _reader_from_now_on(self, id_: SchemaId, schema: AvroSchema) -> None:
+        """Takes some ms: only for tables that are tracked."""
+        if id_ not in self._readers:
+            self._readers[id_] = compiled(schema, self._wanted)
+
     def _is_unchanged(self, datum: Mapping[str, object]) -> bool:
-        """Whether an update is plainly one of a tracked table, and changes no tracked column."""
+        """Whether an update is plainly one of a tracked table, and changes no tracked column. Of `source` it may say
+        what cannot be read: nobody would have looked, as in JSON."""
         source, before, after = datum.get("source"), datum.get("before"), datum.get("after")
         if not (isinstance(source, dict) and isinstance(before, dict) and isinstance(after, dict)):
+            return False
+        if datum.get("transaction") is not None or not isinstance(datum.get("ts_ms"), int | None):
             return False
         table = source.get("table")
         rows = self._tables.of_table(table) if isinstance(table, str) else None

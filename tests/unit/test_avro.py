@@ -102,6 +102,30 @@ def test_an_update_that_leaves_tracked_columns_alone_is_unchanged() -> None:
     assert decode(record(confluent(1, avro(STATUS_SCHEMA, same)))).skipped == {"unchanged": 1}
 
 
+def test_a_schema_of_a_tracked_table_is_read_in_full_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+    in_full = AvroSchema.read
+    monkeypatch.setattr(AvroSchema, "read", lambda self, payload: read.append(payload) or in_full(self, payload))
+    value = confluent(1, avro(STATUS_SCHEMA, change("u", {"status": "Won"}, {"status": "Won"})))
+    assert decode(*[record(value)] * 5).skipped == {"unchanged": 5}
+    assert len(read) == 1
+
+
+def test_a_time_that_is_none_is_a_dead_letter_whether_anything_changed_or_not() -> None:
+    envelope = envelope_schema({"name": "status", "type": ["null", "string"]})
+    schema = {**envelope, "fields": [*envelope["fields"][:4], {"name": "ts_ms", "type": "string"}]}  # type: ignore[index]
+    for status in ("Won", "Lost"):
+        datum = {**change("u", {"status": "Won"}, {"status": status}), "ts_ms": "bad"}
+        [letter] = decode(record(confluent(1, avro(schema, datum))), registry=SchemasById({1: schema})).poison
+        assert "ts_ms" in letter.message
+
+
+def test_a_change_of_an_unnamed_table_is_a_dead_letter_however_often_it_comes() -> None:
+    unnamed = avro(STATUS_SCHEMA, change("u", None, {"status": "x"}, table=""))
+    found = decode(*(record(confluent(1, payload)) for payload in (unnamed, unnamed, unnamed[:-3])))
+    assert [letter.error_class for letter in found.poison] == ["MalformedRecord"] * 3
+
+
 @pytest.mark.parametrize("op", ["c", "u", "r"])
 def test_a_change_without_its_new_row_is_poison(op: str) -> None:
     [letter] = decode(record(confluent(1, avro(STATUS_SCHEMA, change(op, None, None))))).poison
