@@ -103,12 +103,16 @@ def test_an_update_that_leaves_tracked_columns_alone_is_unchanged() -> None:
 
 
 def test_a_schema_of_a_tracked_table_is_read_in_full_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[bytes] = []
-    in_full = AvroSchema.read
-    monkeypatch.setattr(AvroSchema, "read", lambda self, payload: read.append(payload) or in_full(self, payload))
+    in_full, payloads = AvroSchema.read, []
+
+    def read(schema: AvroSchema, payload: bytes) -> object:
+        payloads.append(payload)
+        return in_full(schema, payload)
+
+    monkeypatch.setattr(AvroSchema, "read", read)
     value = confluent(1, avro(STATUS_SCHEMA, change("u", {"status": "Won"}, {"status": "Won"})))
     assert decode(*[record(value)] * 5).skipped == {"unchanged": 5}
-    assert len(read) == 1
+    assert len(payloads) == 1
 
 
 def test_a_time_that_is_none_is_a_dead_letter_whether_anything_changed_or_not() -> None:
