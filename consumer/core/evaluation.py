@@ -200,6 +200,8 @@ def document_of(
     key: StateKey, state: DocumentState, states: Mapping[StateKey, DocumentState]
 ) -> tuple[DocumentState, StateKey]:
     """The state that counts for a document: under its new name while the old name's half of a rename is awaited."""
+    if state.moved_to is None:
+        return state, key
     followed = {key}
     while state.moved_to is not None:
         key = key._replace(reference_name=state.moved_to)

@@ -11,7 +11,7 @@ import msgspec
 from consumer.core.records import Origin
 
 if TYPE_CHECKING:
-    from consumer.core.events import ChangeEvent, SourceIdentity
+    from consumer.core.events import ChangeEvent
 
 REMEMBERED = 32
 """Source identities kept of each document and field."""
@@ -41,9 +41,11 @@ class DocumentState(msgspec.Struct, gc=False):
         identity, origin = event.identity, self.origin
         if origin is not None and event.origin.offset <= origin.offset and origin[:2] == event.origin[:2]:
             return True
-        if _holds(self.recent, _token(identity.text), 8):
+        if self.recent and _holds(self.recent, _token(identity.text), 8):
             return True
-        return identity.transaction is not None and self._knows_from_another_log(identity)
+        if identity.transaction is None or not self.recent_transactions:
+            return False
+        return self._knows_from_another_log(identity.transaction, identity.log or "")
 
     def is_newer_than(self, event: ChangeEvent) -> bool:
         """Whether this state is of a later time than a redriven change; never of any other change.
@@ -114,10 +116,12 @@ class DocumentState(msgspec.Struct, gc=False):
         untold = {name for name, _ in unjudged}
         self.within = tuple(sorted({*trackers, *(name for name in self.within if name in untold)}))
 
-    def _knows_from_another_log(self, identity: SourceIdentity) -> bool:
-        pairs, transaction = self.recent_transactions, _token(identity.transaction or "")
-        logs = {pairs[at + 8 : at + 16] for at in range(0, len(pairs), 16) if pairs[at : at + 8] == transaction}
-        return bool(logs) and _token(identity.log or "") not in logs
+    def _knows_from_another_log(self, transaction: str, log: str) -> bool:
+        pairs, token = self.recent_transactions, _token(transaction)
+        if token not in pairs:
+            return False
+        logs = {pairs[at + 8 : at + 16] for at in range(0, len(pairs), 16) if pairs[at : at + 8] == token}
+        return bool(logs) and _token(log) not in logs
 
 
 @lru_cache(maxsize=10_000)
