@@ -58,7 +58,7 @@ class Glance:
         self._named = msgspec.json.Decoder(_Named)
         self._tracked = {
             msgspec.json.encode(table)[1:-1]: _Tracked(
-                rows, _decoder(_NamedSource, rows.tracked_type), _decoder(Source, rows.type)
+                rows, _decoder(_NamedSource, *rows.brief_types), _decoder(Source, rows.type, rows.type)
             )
             for table, rows in tables.items()
         }
@@ -101,12 +101,12 @@ class Glance:
     def _see_changes(self, texts: Sequence[bytes], places: Sequence[int], seen: list[Seen], tracked: _Tracked) -> None:
         """Most updates change no tracked column: they are read for that alone, and the others once more."""
         rows, of_table = tracked.rows, self._of_table
-        unchanged = rows.unchanged
+        columns = rows.brief
         for at, brief in enumerate(_decoded(tracked.briefly, texts)):
             if brief is None or brief.source is None or of_table(brief.source.table) is not rows:
                 continue
             op, before, after = brief.op, brief.before, brief.after
-            if op == "u" and before is not None and after is not None and unchanged(before, after):
+            if op == "u" and before is not None and after is not None and columns(before) == columns(after):
                 seen[places[at]] = "unchanged"
             elif op in KINDS:
                 seen[places[at]] = self._change(texts[at], tracked)
@@ -145,9 +145,9 @@ def _alone(decoder: msgspec.json.Decoder[Any], text: bytes) -> Any:  # noqa: ANN
         return None
 
 
-def _decoder(source: type[Any], row: type[Any]) -> msgspec.json.Decoder[Any]:
-    """Decodes envelopes with this much of their rows and their source."""
-    rows = [("before", row | None, None), ("after", row | None, None)]
+def _decoder(source: type[Any], before: type[Any], after: type[Any]) -> msgspec.json.Decoder[Any]:
+    """Decodes envelopes with this much of their source and their rows."""
+    rows = [("before", before | None, None), ("after", after | None, None)]
     rest = [("source", source | None, None), ("transaction", Transaction | None, None)]
     envelope = msgspec.defstruct(
         "Known", [*rows, *rest, ("op", str | None, None), ("ts_ms", int | None, None)], gc=False

@@ -71,18 +71,20 @@ class JsonRows:
         columns = columns_of(plan)
         self._attributes = {name: f"c{at}" for at, name in enumerate(columns)}
         tracked = [self._attributes[column] for column in tracked_columns(plan)]
-        self.type = self._type(self._attributes.values())
-        self.tracked_type = self._type(tracked)
+        self.type = self._type(self._attributes.values(), UNSET)
+        self.brief_types = self._type(tracked, UNSET), self._type(tracked, None)
+        """Of `before` and `after`, with those columns whose changes count. What neither of them has is not equal."""
+        self.brief: Callable[[object], object] = attrgetter(*tracked)
         self._decode: Callable[[Raw | bytes], Row] = msgspec.json.Decoder(self.type | None).decode
         self._unavailable = frozenset(bytes(form) for form in placeholders_in_json(unavailable))
         # The first one twice: of one column alone it would be no tuple.
         self._tracked: Callable[[object], tuple[Cell, ...]] = attrgetter(tracked[0], *tracked)
 
-    def _type(self, attributes: Iterable[str]) -> type[Any]:
-        """Rows with these columns: all that are read, or those whose changes count."""
+    def _type(self, attributes: Iterable[str], absent: object) -> type[Any]:
+        """Rows with these columns, and what stands for one that is not there."""
         return msgspec.defstruct(
             "Row",
-            [(attribute, Raw | UnsetType, UNSET) for attribute in attributes],
+            [(attribute, Raw | UnsetType, absent) for attribute in attributes],
             rename={attribute: name for name, attribute in self._attributes.items()},
             gc=False,
         )

@@ -30,7 +30,7 @@ Reader = Callable[[bytes], RowChange | str | None]
 NAMES = st.sampled_from(["tabSales Order", "tabNote", 'tabGröße "A"', "Sales Order", "tabMilestone", "", "t"])
 TEXTS = NAMES | st.sampled_from(['"table":"tabNote"', '\\"table\\":', "tabSales Order\\", "é"])
 ROWS = st.none() | st.fixed_dictionaries(
-    {"status": TEXTS | st.none() | st.integers()}, optional={"name": TEXTS, "table": TEXTS, "source": TEXTS}
+    {}, optional={"status": TEXTS | st.none() | st.integers(), "name": TEXTS, "table": TEXTS, "source": TEXTS}
 )
 SOURCES = st.none() | st.fixed_dictionaries(
     {}, optional={"ts_ms": st.integers(0, 2**40), "table": NAMES | st.none(), "pos": st.integers(0, 9), "gtid": TEXTS}
@@ -150,6 +150,11 @@ def test_a_name_that_stands_elsewhere_deceives_nobody() -> None:
         for table, expected in (("tabSales Order", "unchanged"), ("tabNote", "untracked")):
             envelope = {"source": {"table": table}, "op": "u", "before": row, "after": row}
             assert said(at_a_glance, json.dumps(envelope, separators=(",", ":")).encode()) == expected
+
+
+def test_a_column_that_is_in_neither_row_is_not_unchanged() -> None:
+    value = b'{"before":{"name":"a"},"after":{"name":"b"},"source":{"table":"tabSales Order"},"op":"u"}'
+    assert isinstance(LOOK([value])[0], RowChange)
 
 
 def test_what_is_common_is_told_at_a_glance() -> None:
