@@ -36,16 +36,19 @@ class Pacing:
         """Learns from a step how long it takes, if it succeeds. Each step belongs to one thread."""
         began_s = self._clock()
         yield
-        took_s = self._clock() - began_s
-        self._expected_s[step] += _NEWEST * (took_s - self._expected_s[step])
+        self._learn(step, self._clock() - began_s)
 
     @contextmanager
     def reading(self, *, full: bool) -> Iterator[None]:
         """Times the reading of a batch, which may be as large as any: then more was waiting behind it."""
         began_s = self._clock()
-        with self.timed("read"):
-            yield
-        self.reads_ahead = full or self._clock() - began_s > _LONG_S
+        yield
+        took_s = self._clock() - began_s
+        self._learn("read", took_s)
+        self.reads_ahead = full or took_s > _LONG_S
+
+    def _learn(self, step: Step, took_s: float) -> None:
+        self._expected_s[step] += _NEWEST * (took_s - self._expected_s[step])
 
     def publish_begins(self) -> None:
         """Notes when: called before the step can be seen in flight."""

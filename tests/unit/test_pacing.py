@@ -98,16 +98,15 @@ def test_who_has_a_backlog_reads_ahead_however_quick_reading_is() -> None:
     assert not pacing.reads_ahead
 
 
-def test_what_is_published_is_asked_for_once_the_batch_is_stored() -> None:
+def test_what_is_published_is_waited_for_only_behind_a_batch_in_flight() -> None:
     pacing, _ = paced(0.001, 0.005, 0.016)
-    storing: Future[None] = Future()
     asked: list[bool] = []
 
     def publishing() -> Future[None] | None:
-        asked.append(storing.done())
+        asked.append(True)
         return None
 
-    storing.set_result(None)
-    pacing.wait(storing, publishing)
+    pacing.wait(None, publishing)
+    assert asked == []
+    pacing.wait(done(), publishing)
     assert asked == [True]
-    pacing.wait(None, lambda: pytest.fail("nothing is in flight"))
