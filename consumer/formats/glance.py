@@ -101,7 +101,7 @@ class Glance:
     def _see_changes(self, texts: Sequence[bytes], places: Sequence[int], seen: list[Seen], tracked: _Tracked) -> None:
         """Most updates change no tracked column: they are read for that alone, and the others once more."""
         rows, of_table = tracked.rows, self._of_table
-        columns = rows.tracked
+        columns = rows.brief
         for at, brief in enumerate(_decoded(tracked.briefly, texts)):
             if brief is None or brief.source is None or of_table(brief.source.table) is not rows:
                 continue

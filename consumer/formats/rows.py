@@ -74,10 +74,11 @@ class JsonRows:
         self.type = self._type(self._attributes.values(), UNSET)
         # Of `before` and `after`, with those columns whose changes count: what neither of them has is not equal.
         self.brief_types = self._type(tracked, UNSET), self._type(tracked, None)
+        self.brief: Callable[[object], object] = attrgetter(*tracked)
         self._decode: Callable[[Raw | bytes], Row] = msgspec.json.Decoder(self.type | None).decode
         self._unavailable = frozenset(bytes(form) for form in placeholders_in_json(unavailable))
         # The first one twice: of one column alone it would be no tuple.
-        self.tracked: Callable[[object], tuple[Cell, ...]] = attrgetter(tracked[0], *tracked)
+        self._tracked: Callable[[object], tuple[Cell, ...]] = attrgetter(tracked[0], *tracked)
 
     def _type(self, attributes: Iterable[str], absent: object) -> type[Any]:
         """Rows with these columns, and what stands for one that is not there."""
@@ -101,7 +102,7 @@ class JsonRows:
 
     def unchanged(self, before: Row, after: Row) -> bool:
         """Whether every tracked column is there and byte for byte the same."""
-        tracked = self.tracked
+        tracked = self._tracked
         new = tracked(after)
         return new == tracked(before) and UNSET not in new
 
