@@ -65,10 +65,13 @@ requirements:
 clean:
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
 
-$(EVERYTHING): requirements.txt pyproject.toml
+# What is compiled, is so anew when it changed.
+COMPILED := $(wildcard consumer/native/*.[ch] consumer/native/build.py)
+
+$(EVERYTHING): requirements.txt pyproject.toml $(COMPILED)
 	$(call install,requirements.txt)
 
-$(ENOUGH_TO_RUN): requirements-run.txt pyproject.toml
+$(ENOUGH_TO_RUN): requirements-run.txt pyproject.toml $(COMPILED)
 	$(call install,requirements-run.txt)
 
 # A venv without pip (made by uv, or cut short) is completed by venv itself.

@@ -24,6 +24,7 @@ from consumer.core.trackers import Trackers
 from consumer.errors import Fatal
 from consumer.faults import fault_point
 from consumer.formats.decoder import ChangeDecoder
+from consumer.formats.native_glance import first_look
 from consumer.formats.shapes import Options, Shape
 from consumer.kafka.dead_letters import LetterReader, Redriver
 from consumer.kafka.publisher import Publisher, TransactionalIds
@@ -196,12 +197,20 @@ def decoders(settings: Settings, registry: Registry | None) -> Callable[[Rules],
     return decoder_for
 
 
+def first_look_of(settings: Settings) -> str:
+    """What looks at JSON first: `native`, or `python` where nothing was compiled or it is switched off."""
+    return first_look(options_of(settings))
+
+
 def options_of(settings: Settings) -> Options:
     """What config.yaml says of formats."""
     said = settings.input
     names = settings.inputs.names
     only_topic = names[0] if len(names) == 1 else ""
-    return Options(Shape(said.format), said.event_id_headers, said.unavailable_value, said.metadata_prefix, only_topic)
+    shape = Shape(said.format)
+    return Options(
+        shape, said.event_id_headers, said.unavailable_value, said.metadata_prefix, only_topic, native=said.native
+    )
 
 
 def _limits(settings: Settings) -> Limits:

@@ -14,7 +14,15 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from consumer import metrics
-from consumer.app import apply_configured_trackers, prepare, topics_of, trackers_in_force, until_end_targets, worker_for
+from consumer.app import (
+    apply_configured_trackers,
+    first_look_of,
+    prepare,
+    topics_of,
+    trackers_in_force,
+    until_end_targets,
+    worker_for,
+)
 from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console, errors, set_up_logging, show_plan
 from consumer.config import Settings, load
 from consumer.log_lines import guard_output
@@ -103,7 +111,13 @@ def _work(settings: Settings, stopping: Stopping, *, until_end: bool, allow_gap:
     ):
         stopping.orderly = worker.stop
         tune()
-        log.info("worker begins", group=settings.group, input=str(settings.inputs), output=settings.output.topic)
+        log.info(
+            "worker begins",
+            group=settings.group,
+            input=str(settings.inputs),
+            output=settings.output.topic,
+            first_look=first_look_of(settings),
+        )
         worker.run()
         log.info("worker ends", **metrics.totals())
 

@@ -15,8 +15,9 @@ from consumer.errors import MalformedRecord, Poison, SchemaPending
 from consumer.formats.avro_records import AvroRecords
 from consumer.formats.avro_rows import AvroRows
 from consumer.formats.avro_schemas import AvroSchemas, Schemas
-from consumer.formats.glance import Glance, Seen
+from consumer.formats.glance import Glanced
 from consumer.formats.json_records import JsonRecords
+from consumer.formats.native_glance import glance_of
 from consumer.formats.record_keys import RecordKeys
 from consumer.formats.row_change import Reading, RowChange
 from consumer.formats.rows import JsonRows
@@ -48,7 +49,7 @@ class ChangeDecoder:
         self._avro = AvroRecords(avro_tables, avro, options, self._keys)
         self._json = JsonRecords(json_tables, options, self._keys, self._avro)
         self._json_change = self._json.change
-        self._look = Glance(json_tables).look if options.shape in _ENVELOPES else _see_nothing
+        self._look = glance_of(json_tables, options).look if options.shape in _ENVELOPES else _see_nothing
 
     def decode(self, batch: Batch) -> Decoded:
         """What became of each record at or above `stored`: an event, a dead letter, or a count by kind.
@@ -57,32 +58,34 @@ class ChangeDecoder:
         """
         events: list[ChangeEvent] = []
         poison: list[DeadLetter] = []
-        kinds: list[str] = []
         held: dict[Partition, int] = {}
         reason = ""
         absent: Counter[tuple[str, str]] = Counter()
         reading = Reading(self._keys, self._options.event_id_headers, absent)
         records = batch.unevaluated()
-        for record, seen in zip(records, self._look([record.value() for record in records]), strict=True):
+        glanced = self._look([record.value() for record in records])
+        skipped = Counter(untracked=glanced.untracked, unchanged=glanced.unchanged)
+        for place, seen in glanced.others:
+            record = records[place]
             if held and partition_of(record) in held:
-                continue
-            if isinstance(seen, str):
-                kinds.append(seen)
                 continue
             try:
                 change = seen or self._closely(record)
                 event = change if isinstance(change, str) else change.event(record, batch, reading)
             except Poison as error:
                 poison.append(DeadLetter.of(error, batch.origin(record), record.topic() or ""))
-                continue
             except SchemaPending as error:
                 held[partition_of(record)], reason = offset_of(record), str(error)
-                continue
-            if isinstance(event, str):
-                kinds.append(event)
             else:
-                events.append(event)
-        return Decoded(events, poison, Counter(kinds), absent, held, reason)
+                if isinstance(event, str):
+                    skipped[event] += 1
+                else:
+                    events.append(event)
+        if held:
+            # What a glance counted may stand behind what has to wait.
+            before = self.decode(batch.before(held))
+            return replace(before, held={**held, **before.held}, held_because=reason)
+        return Decoded(events, poison, +skipped, absent)
 
     def _closely(self, record: Record) -> RowChange | str:
         """The change of a tracked row, `unchanged`, or the kind of record that is none, whatever its format."""
@@ -135,6 +138,6 @@ class ChangeDecoder:
         return self._json.deleted(record) if self._options.shape is Shape.FLATTENED else "tombstone"
 
 
-def _see_nothing(values: Sequence[bytes | None]) -> list[Seen]:
+def _see_nothing(values: Sequence[bytes | None]) -> Glanced:
     """Where envelopes are not what comes, nothing is one at a glance."""
-    return [None] * len(values)
+    return Glanced(0, 0, [(place, None) for place in range(len(values))])

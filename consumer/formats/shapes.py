@@ -37,7 +37,8 @@ class Options(msgspec.Struct, frozen=True):
 
     `event_id_headers` carry a change's id where its source does not identify it; `unavailable` is the connector's
     `unavailable.value.placeholder`; `prefix` is what flattened metadata begins with (`add.fields.prefix`);
-    `only_topic` is the input where that is one topic, which then cannot be named after each table.
+    `only_topic` is the input where that is one topic, which then cannot be named after each table; `native` says
+    whether what was compiled is used.
     """
 
     shape: Shape = Shape.AUTO
@@ -45,6 +46,7 @@ class Options(msgspec.Struct, frozen=True):
     unavailable: str = UNAVAILABLE
     prefix: str = "__"
     only_topic: str = ""
+    native: bool = True
 
 
 DEFAULTS = Options()

@@ -68,13 +68,14 @@ def _rules() -> Rules:
 
 
 @cache
-def _decoder(shape: Shape) -> ChangeDecoder:
-    return ChangeDecoder(_rules(), Options(shape), OneSchema())
+def _decoder(shape: Shape, *, native: bool = True) -> ChangeDecoder:
+    return ChangeDecoder(_rules(), Options(shape, native=native), OneSchema())
 
 
 def check(data: bytes) -> None:
-    """Decodes and matches an input; raises AssertionError unless exactly one thing became of it."""
+    """Decodes and matches an input; raises AssertionError unless one thing became of it, natively or not."""
     decoded = _decoded(data)
+    assert decoded == _decoded(data, native=False), decoded
     outcomes = len(decoded.events) + len(decoded.poison) + sum(decoded.skipped.values())
     assert outcomes == 1, decoded
     for event in decoded.events:
@@ -88,7 +89,7 @@ def became(data: bytes) -> str:
     return "event" if decoded.events else "dead letter" if decoded.poison else "skipped"
 
 
-def _decoded(data: bytes) -> Decoded:
+def _decoded(data: bytes, *, native: bool = True) -> Decoded:
     choice, size = data[0] if data else 0, int.from_bytes(data[1:3], "big")
     key, value = data[3 : 3 + size], data[3 + size :]
     headers: list[tuple[str, bytes]] = []
@@ -99,7 +100,7 @@ def _decoded(data: bytes) -> Decoded:
     if choice & 16:
         headers.append(("__debezium.oldkey", key))
     record = FakeRecord("erp.shop.all_types", 0, 0, key or None, value, headers)
-    return _decoder(_SHAPES[choice & 3]).decode(batch_of(record))
+    return _decoder(_SHAPES[choice & 3], native=native).decode(batch_of(record))
 
 
 class _Line(msgspec.Struct):

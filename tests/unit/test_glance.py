@@ -15,15 +15,22 @@ from consumer.errors import Poison
 from consumer.formats.connect_json import SchemaReader
 from consumer.formats.debezium_json import DebeziumJson
 from consumer.formats.decoder import ChangeDecoder
-from consumer.formats.glance import Glance
+from consumer.formats.glance import Glance, Glanced
+from consumer.formats.native_glance import NativeGlance
 from consumer.formats.row_change import RowChange
 from consumer.formats.rows import JsonRows
+from consumer.formats.shapes import Options
 from consumer.formats.tables import Tables
+from consumer.native import envelopes
 from tests.unit.samples import batch_of, mariadb_source, record, rules_of, tracker
 
 PLANS = rules_of(tracker(), tracker(document_type='Größe "A"')).plans
 TABLES = Tables(PLANS, lambda plan: JsonRows(plan, "__debezium_unavailable_value"))
-LOOK = Glance(TABLES).look
+Look = Callable[[list[bytes | None]], Glanced]
+LOOKS: list[Look] = [Glance(TABLES).look]
+if envelopes is not None:  # That it is, where everything is required, tests/native/ sees to.
+    LOOKS.append(NativeGlance(TABLES, envelopes).look)
+EITHER = pytest.mark.parametrize("look", LOOKS, ids=["python", "native"][: len(LOOKS)])
 CLOSELY = DebeziumJson(TABLES, SchemaReader()).change
 Reader = Callable[[bytes], RowChange | str | None]
 
@@ -44,10 +51,26 @@ ENVELOPES = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-def at_a_glance(value: bytes) -> RowChange | str | None:
+def seen_alone(look: Look, value: bytes | None) -> RowChange | str | None:
+    """What is seen of one record at a glance."""
+    glanced = look([value])
+    if glanced.others:
+        assert (glanced.untracked, glanced.unchanged) == (0, 0)
+        ((place, seen),) = glanced.others
+        assert place == 0
+        return seen
+    assert glanced.untracked + glanced.unchanged == 1
+    return "untracked" if glanced.untracked else "unchanged"
+
+
+def at_a_glance(look: Look) -> Reader:
     """What the decoder makes of a value: the closer look is for what cannot be told at a glance."""
-    (seen,) = LOOK([value])
-    return CLOSELY(value) if seen is None else seen
+
+    def read(value: bytes) -> RowChange | str | None:
+        seen = seen_alone(look, value)
+        return CLOSELY(value) if seen is None else seen
+
+    return read
 
 
 def said(reader: Reader, value: bytes) -> object:
@@ -72,28 +95,37 @@ def comparable(change: RowChange | str | None) -> object:
     return change.op, cells, change.source, change.reader.plan, change.encodings, change.transaction, change.ts_ms
 
 
+@EITHER
 @given(ENVELOPES, st.booleans(), st.booleans(), st.randoms())
-def test_whatever_an_envelope_is_like(envelope: Mapping[str, Any], escaped: bool, spaced: bool, draw: Any) -> None:  # noqa: ANN401
+def test_whatever_an_envelope_is_like(
+    look: Look,
+    envelope: Mapping[str, Any],
+    escaped: bool,
+    spaced: bool,
+    draw: Any,  # noqa: ANN401
+) -> None:
     names = list(envelope)
     draw.shuffle(names)
     separators = (", ", ": ") if spaced else (",", ":")
     shuffled = {name: envelope[name] for name in names}
     value = json.dumps(shuffled, ensure_ascii=escaped, separators=separators).encode()
-    assert said(at_a_glance, value) == said(CLOSELY, value)
+    assert said(at_a_glance(look), value) == said(CLOSELY, value)
 
 
+@EITHER
 @given(ENVELOPES, st.data())
-def test_whatever_is_damaged(envelope: Mapping[str, Any], data: st.DataObject) -> None:
+def test_whatever_is_damaged(look: Look, envelope: Mapping[str, Any], data: st.DataObject) -> None:
     value = bytearray(json.dumps(envelope, separators=(",", ":")).encode())
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(value)))
         value[at : at + data.draw(st.integers(0, 2))] = data.draw(st.sampled_from([b"", b'"', b"{", b"}", b"\\", b"0"]))
-    seen, looked = said(at_a_glance, bytes(value)), said(CLOSELY, bytes(value))
+    seen, looked = said(at_a_glance(look), bytes(value)), said(CLOSELY, bytes(value))
     # Where nothing changes that anybody tracks, only that is looked at.
     passed_over = seen in ("untracked", "unchanged") and isinstance(looked, tuple) and looked[0] == "ValidationError"
     assert seen == looked or passed_over
 
 
+@EITHER
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
@@ -106,8 +138,8 @@ def test_whatever_is_damaged(envelope: Mapping[str, Any], data: st.DataObject) -
         (b'{"source":{"table":"tabNote"},"op":"z","after":{}}', "UnknownOperation"),
     ],
 )
-def test_what_cannot_be_read_is_found_whatever_table_it_seems_to_be_of(value: bytes, expected: str) -> None:
-    found = said(at_a_glance, value)
+def test_what_cannot_be_read_is_found_whatever_table_it_seems_to_be_of(look: Look, value: bytes, expected: str) -> None:
+    found = said(at_a_glance(look), value)
     assert (found if isinstance(found, str) else found[0]) == expected  # type: ignore[index]
 
 
@@ -115,53 +147,59 @@ HALVES = [b'{"source":{"table":"tabNote"},"op":"u","x":{}', b'{"source":{"table"
 TWO = b'{"source":{"table":"tabNote"},"op":"u"}{"source":{"table":"tabNote"},"op":"u"}'
 
 
+@EITHER
 @given(
     st.lists(ENVELOPES.map(lambda e: json.dumps(e, separators=(",", ":")).encode()) | st.sampled_from([*HALVES, TWO]))
 )
-def test_what_stands_beside_a_record_changes_nothing(values: list[bytes]) -> None:
-    together = [comparable(seen) for seen in LOOK(values)]
-    assert together == [comparable(LOOK([value])[0]) for value in values]
+def test_what_stands_beside_a_record_changes_nothing(look: Look, values: list[bytes | None]) -> None:
+    together = look(values)
+    alone = [seen_alone(look, value) for value in values]
+    assert (together.untracked, together.unchanged) == (alone.count("untracked"), alone.count("unchanged"))
+    others = [(place, comparable(seen)) for place, seen in enumerate(alone) if not isinstance(seen, str)]
+    assert [(place, comparable(seen)) for place, seen in together.others] == others
 
 
+@EITHER
 @pytest.mark.parametrize(
     "wrong", [*HALVES, TWO, TWO.replace(b"}{", b"}\n{"), b'{"table":"\xff"}', b'{"a":"\n"}', None, b"", b"{}"]
 )
-def test_one_that_cannot_be_read_is_the_only_one(wrong: bytes | None) -> None:
+def test_one_that_cannot_be_read_is_the_only_one(look: Look, wrong: bytes | None) -> None:
     good = b'{"source":{"table":"tabNote"},"op":"u"}'
     for place in range(0, 70, 3):
         values: list[bytes | None] = [good] * 70
         values[place] = wrong
-        expected: list[str | None] = ["untracked"] * 70
-        expected[place] = None
-        assert LOOK(values) == expected
+        assert look(values) == Glanced(69, 0, [(place, None)])
 
 
-def test_halves_of_one_beside_a_double_one_are_not_three() -> None:
+@EITHER
+def test_halves_of_one_beside_a_double_one_are_not_three(look: Look) -> None:
     first, second = (
         b'{"source":{"table":"tabNote"},"op":"u","after":{"a":1}',
         b',"source":{"table":"tabNote"},"op":"u"}',
     )
-    assert LOOK([first, second, TWO]) == [None, None, None]
+    assert look([first, second, TWO]) == Glanced(0, 0, [(0, None), (1, None), (2, None)])
 
 
-def test_a_name_that_stands_elsewhere_deceives_nobody() -> None:
+@EITHER
+def test_a_name_that_stands_elsewhere_deceives_nobody(look: Look) -> None:
     for other in ("tabNote", "tabSales Order"):
         row = {"table": other, "status": f'"table":"{other}"'}
         for table, expected in (("tabSales Order", "unchanged"), ("tabNote", "untracked")):
             envelope = {"source": {"table": table}, "op": "u", "before": row, "after": row}
-            assert said(at_a_glance, json.dumps(envelope, separators=(",", ":")).encode()) == expected
+            assert said(at_a_glance(look), json.dumps(envelope, separators=(",", ":")).encode()) == expected
 
 
-def test_a_column_that_is_in_neither_row_is_not_unchanged() -> None:
+@EITHER
+def test_a_column_that_is_in_neither_row_is_not_unchanged(look: Look) -> None:
     value = b'{"before":{"name":"a"},"after":{"name":"b"},"source":{"table":"tabSales Order"},"op":"u"}'
-    assert isinstance(LOOK([value])[0], RowChange)
+    assert isinstance(seen_alone(look, value), RowChange)
 
 
-def test_what_is_common_is_told_at_a_glance() -> None:
+@EITHER
+def test_what_is_common_is_told_at_a_glance(look: Look) -> None:
     for table, status, expected in (("tabSales Order", "a", str), ("tabSales Order", "b", RowChange), ("t", "b", str)):
         envelope = {"before": {"status": "a"}, "after": {"status": status}, "source": {"table": table}, "op": "u"}
-        (seen,) = LOOK([json.dumps(envelope, separators=(",", ":")).encode()])
-        assert isinstance(seen, expected)
+        assert isinstance(seen_alone(look, json.dumps(envelope, separators=(",", ":")).encode()), expected)
 
 
 def compact(envelope: object) -> bytes:
@@ -176,6 +214,7 @@ def wrapped(envelope: object) -> bytes:
     return compact({"schema": None, "payload": envelope})
 
 
+@pytest.mark.parametrize("native", [True, False])
 @pytest.mark.parametrize("written", [compact, spaced, wrapped])
 @pytest.mark.parametrize("statuses", [("a", "a"), ("a", "b"), (1, 1.0)])
 @pytest.mark.parametrize(
@@ -183,13 +222,13 @@ def wrapped(envelope: object) -> bytes:
     [{}, {"ts_ms": 10**17}, {"pos": "not a number"}, {"time": "x"}, {"key": None}, {"key": b"\0\0\0\0\1abc"}],
 )
 def test_explanations_say_what_became_of_a_record_whatever_else_is_wrong_with_it(
-    wrong: Mapping[str, Any], statuses: tuple[object, object], written: Callable[[object], bytes]
+    wrong: Mapping[str, Any], statuses: tuple[object, object], written: Callable[[object], bytes], native: bool
 ) -> None:
     before, after = ({"status": status} for status in statuses)
     source = {**mariadb_source(), "table": "tabSales Order", **{k: v for k, v in wrong.items() if k != "key"}}
     value = written({"before": before, "after": after, "source": source, "op": "u"})
     made = record(value, **{k: v for k, v in wrong.items() if k == "key"})
-    decoder, batch = ChangeDecoder(rules_of()), batch_of(made)
+    decoder, batch = ChangeDecoder(rules_of(), Options(native=native)), batch_of(made)
     decoded, told = decoder.decode(batch), decoder.tell(made, batch)
     if decoded.poison:
         assert told.poison == decoded.poison[0].message

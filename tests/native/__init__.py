@@ -1,0 +1,1 @@
+"""What is compiled, alone: its verdicts, and its memory under the compiler's sanitizers."""

@@ -1,0 +1,15 @@
+"""Envelopes for what is compiled, and the tables that are tracked there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+COLUMNS = ((b"tabTask", b"status", b"priority"), ("tabGröße".encode(), b"status"))
+
+
+def envelope(table: str, was: object = "Open", now: object = "Open", **more: object) -> dict[str, Any]:
+    """An update of a row of a table, in Debezium's order; `more` members come last."""
+    same = {"name": "A-1", "priority": 3, "note": None, "tags": [1, {"a": True}]}
+    rows = [{"status": status, **same} for status in (was, now)]
+    source = {"version": "3.6.3.Final", "connector": "mariadb", "ts_ms": 1_763_800_000_000, "table": table, "pos": 325}
+    return {"before": rows[0], "after": rows[1], "source": source, "transaction": None, "op": "u", "ts_ms": 5, **more}
