@@ -1,6 +1,6 @@
 # The consumer as an image: the wheel on pinned, hashed requirements, run by a user without rights.
 FROM python:3.11-slim AS build
-# The first look at JSON is compiled; the image that runs has no compiler.
+# The first look at records is compiled; the image that runs has no compiler.
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY requirements-run.txt ./

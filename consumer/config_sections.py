@@ -36,7 +36,7 @@ class InputSection(Section):
         "auto", description="The shape of change events; JSON or Avro is told by each record."
     )
     metadata_prefix: str = Field("__", description="What flattened metadata begins with (add.fields.prefix).")
-    native: bool = Field(True, description="Use the compiled first look at JSON, if there is one.")
+    native: bool = Field(True, description="Use the compiled first look at records, if there is one.")
     registry: Registry = Field(
         {}, description="For Avro: `url`, and other properties of confluent-kafka's registry client."
     )

@@ -29,7 +29,7 @@ _OWN_TYPES = frozenset(
 )  # fmt: skip
 """Avro's: no schema can give these names another meaning."""
 
-_NUMBERS = ("int", "long")
+NUMBERS = ("int", "long")
 _FLOATS = {"float": ("read_float", 4), "double": ("read_double", 8)}
 
 
@@ -50,7 +50,7 @@ class Code:
 
     def read(self, node: object, into: str, wanted: Wanted | None = None) -> None:
         """Into a variable; of a record only what is wanted."""
-        kind, node = self._resolved(node)
+        kind, node = resolved(node, self._names)
         if isinstance(node, list):
             self._union(node, lambda branch: self.read(branch, into, wanted))
         elif kind in ("record", "error"):
@@ -62,7 +62,7 @@ class Code:
 
     def skip(self, node: object) -> None:
         """Past it."""
-        kind, node = self._resolved(node)
+        kind, node = resolved(node, self._names)
         if isinstance(node, list):
             self._union(node, self.skip)
         elif kind in ("record", "error"):
@@ -74,21 +74,10 @@ class Code:
         else:
             self._skip_plain(kind, node)
 
-    def _resolved(self, node: object) -> tuple[str, object]:
-        """The kind of a type, and the type itself, wherever its definition stands."""
-        while True:
-            kind = node.get("type") if isinstance(node, dict) else node
-            if isinstance(kind, str) and kind not in _OWN_TYPES:
-                node = self._names[kind]
-            elif isinstance(node, dict) and not isinstance(kind, str):
-                node = kind
-            else:
-                return str(kind), node
-
     def _read_plain(self, kind: str, node: object, into: str) -> None:
         if kind == "null":
             self._add(f"{into} = None")
-        elif kind in _NUMBERS:
+        elif kind in NUMBERS:
             self._raw_number(into)
             self._add(f"{into} = {into} >> 1 ^ -({into} & 1)")
         elif kind in ("string", "bytes"):
@@ -101,7 +90,7 @@ class Code:
             unpack, size = _FLOATS[kind]
             self._add(f"({into},) = {unpack}(b, p)", f"p += {size}")
         elif kind == "fixed":
-            self._add(f"q = p + {_size(node)}", f"{into} = b[p:q]", "p = q")
+            self._add(f"q = p + {size_of(node)}", f"{into} = b[p:q]", "p = q")
         elif kind == "enum":
             symbols = self._constant(tuple(cast("dict[str, list[str]]", node)["symbols"]))
             self._length()
@@ -110,7 +99,7 @@ class Code:
             raise Unread
 
     def _skip_plain(self, kind: str, node: object) -> None:
-        if kind in _NUMBERS or kind == "enum":
+        if kind in NUMBERS or kind == "enum":
             self._add("while b[p] > 127:", " p += 1", "p += 1")
         elif kind in ("string", "bytes"):
             self._add("step = STEPS[b[p]]", "if step:", " p += step", "else:", " p = past(b, p)")
@@ -119,7 +108,7 @@ class Code:
         elif kind in _FLOATS:
             self._add(f"p += {_FLOATS[kind][1]}")
         elif kind == "fixed":
-            self._add(f"p += {_size(node)}")
+            self._add(f"p += {size_of(node)}")
         elif kind != "null":
             raise Unread
 
@@ -234,11 +223,24 @@ class Code:
             raise Unread
 
 
+def resolved(node: object, names: Mapping[str, dict[str, object]]) -> tuple[str, object]:
+    """The kind of a type, and the type itself, wherever its definition stands."""
+    while True:
+        kind = node.get("type") if isinstance(node, dict) else node
+        if isinstance(kind, str) and kind not in _OWN_TYPES:
+            node = names[kind]
+        elif isinstance(node, dict) and not isinstance(kind, str):
+            node = kind
+        else:
+            return str(kind), node
+
+
 def _fields(node: object) -> list[dict[str, object]]:
     return cast("dict[str, list[dict[str, object]]]", node)["fields"]
 
 
-def _size(node: object) -> int:
+def size_of(node: object) -> int:
+    """The bytes of a `fixed`; raises Unread where its schema does not say."""
     size = cast("dict[str, object]", node)["size"]
     if type(size) is not int or size < 0:
         raise Unread

@@ -11,6 +11,7 @@ from consumer.core.records import Record
 from consumer.errors import MalformedRecord
 from consumer.formats.avro_code import Wanted
 from consumer.formats.avro_compiled import Read, compiled
+from consumer.formats.avro_programs import AvroPrograms
 from consumer.formats.avro_rows import AvroRows
 from consumer.formats.avro_schemas import AvroSchema, AvroSchemas
 from consumer.formats.cloudevents import Attributes, attributes
@@ -52,12 +53,22 @@ class AvroRecords:
     Envelopes are read for what is needed of them (`compiled`), and those of tables that nobody tracks are passed over
     before. They are known by two signs: no name of a tracked table stands in the bytes, with its length before it, and
     the name of the table that the last record of this schema had does. A record that was cut has neither.
+
+    Args:
+        programs: told of schemas that were read, for the compiled first look; None where there is none.
     """
 
-    def __init__(self, tables: Tables[AvroRows], schemas: AvroSchemas, options: Options, keys: RecordKeys) -> None:
+    def __init__(
+        self,
+        tables: Tables[AvroRows],
+        schemas: AvroSchemas,
+        options: Options,
+        keys: RecordKeys,
+        programs: AvroPrograms | None = None,
+    ) -> None:
         self._tables = tables
         self._row_tables = RowTables(tables, keys, options)
-        self._schemas = schemas
+        self._schemas, self._programs = schemas, programs
         self._shape = options.shape
         self._metadata = Metadata(options.prefix)
         names = {*tables.names, *tables.document_types}
@@ -111,8 +122,8 @@ class AvroRecords:
 
     def _envelope(self, id_: SchemaId, schema: AvroSchema, payload: bytes, briefly: bool) -> RowChange | str:
         datum = _mapping(self._readers.get(id_, schema.read)(payload))
-        if briefly and datum.get("op") == "u" and self._is_unchanged(datum):
-            self._reader_from_now_on(id_, schema)
+        if briefly and datum.get("op") == "u" and (table := self._unchanged_table(datum)) is not None:
+            self._reader_from_now_on(id_, schema, table)
             return "unchanged"
         told = _told(datum, _Told)
         if told.op not in KINDS:
@@ -120,29 +131,36 @@ class AvroRecords:
         source = told.source
         reader = None if source is None else self._tables.of_source(source)
         if reader is None or source is None:
+            if self._programs is not None and source is not None:
+                self._programs.learn(id_, schema, source.table, None)
             return self._untracked_from_now_on(id_, source or Source())
-        self._reader_from_now_on(id_, schema)
+        self._reader_from_now_on(id_, schema, source.table)
         before, after = _row(datum, "before"), _row(datum, "after")
         if after is None and told.op != "d":
             raise MalformedRecord(f"op {told.op} without `after`", "after")
         return RowChange(told.op or "", before, after, source, reader, schema.encodings, told.transaction, told.ts_ms)
 
-    def _reader_from_now_on(self, id_: SchemaId, schema: AvroSchema) -> None:
+    def _reader_from_now_on(self, id_: SchemaId, schema: AvroSchema, table: str | None) -> None:
         """Takes some ms: only for tables that are tracked."""
         if id_ not in self._readers:
             self._readers[id_] = compiled(schema, self._wanted)
+            rows = self._tables.of_table(table)
+            if self._programs is not None and rows is not None:
+                self._programs.learn(id_, schema, table, rows.tracked)
 
-    def _is_unchanged(self, datum: Mapping[str, object]) -> bool:
-        """Whether an update is plainly one of a tracked table, and changes no tracked column. Of `source` it may say
-        what cannot be read: nobody would have looked, as in JSON."""
+    def _unchanged_table(self, datum: Mapping[str, object]) -> str | None:
+        """The tracked table of which an update plainly changes no tracked column, else None.
+
+        Of `source` it may say what cannot be read: nobody would have looked, as in JSON.
+        """
         source, before, after = datum.get("source"), datum.get("before"), datum.get("after")
         if not (isinstance(source, dict) and isinstance(before, dict) and isinstance(after, dict)):
-            return False
-        if datum.get("transaction") is not None or not isinstance(datum.get("ts_ms"), int | None):
-            return False
+            return None
+        if not _is_transaction(datum.get("transaction")) or not isinstance(datum.get("ts_ms"), int | None):
+            return None
         table = source.get("table")
         rows = self._tables.of_table(table) if isinstance(table, str) else None
-        return rows is not None and rows.unchanged(before, after)
+        return table if rows is not None and rows.unchanged(before, after) else None
 
     def _cloud_event(self, id_: SchemaId, schema: AvroSchema, payload: bytes) -> RowChange | str:
         datum = _mapping(schema.read(payload))
@@ -196,6 +214,13 @@ def _shape(schema: AvroSchema) -> Shape:
 def _accompanying(schema: str) -> str:
     """The kind of a record that accompanies changes, by the name of Debezium's own schema."""
     return next((kind for name, kind in _KINDS.items() if name in schema), "message")
+
+
+def _is_transaction(said: object) -> bool:
+    """Whether it is none, or what one says is of the types that it has there."""
+    if not isinstance(said, dict):
+        return said is None
+    return isinstance(said.get("id"), str | None) and isinstance(said.get("total_order"), int | None)
 
 
 def _told(datum: Mapping[str, object], told: type[_Told]) -> _Told:

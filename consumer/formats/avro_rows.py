@@ -21,12 +21,12 @@ class AvroRows:
     def __init__(self, plan: DocumentPlan, unavailable: str) -> None:
         self.plan = plan
         self._unavailable = placeholders(unavailable)
-        self._tracked = tracked_columns(plan)
+        self.tracked = tracked_columns(plan)
 
     def unchanged(self, before: Row, after: Row) -> bool:
         """Whether every tracked column is there and has the same value."""
         old, new = cast("Mapping[str, object]", before), cast("Mapping[str, object]", after)
-        for name in self._tracked:  # noqa: SIM110 - a generator would take most of the time.
+        for name in self.tracked:  # noqa: SIM110 - a generator would take most of the time.
             if name not in new or name not in old or new[name] != old[name]:
                 return False
         return True

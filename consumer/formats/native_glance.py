@@ -1,10 +1,11 @@
-"""Debezium's envelopes at a glance in C, where that was compiled: all of a batch in one call without the lock."""
+"""Debezium's envelopes at a glance in C, where that was compiled: all of a batch in one call, without the lock."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import itemgetter
 
+from consumer.formats.avro_programs import AvroPrograms
 from consumer.formats.glance import Glance, Glanced, WholeChange
 from consumer.formats.rows import JsonRows, tracked_columns
 from consumer.formats.shapes import Options
@@ -17,18 +18,20 @@ class NativeGlance:
 
     Args:
         native: what was compiled.
+        programs: what is known of Avro schemas; that grows.
     """
 
-    def __init__(self, tables: Tables[JsonRows], native: Envelopes) -> None:
+    def __init__(self, tables: Tables[JsonRows], native: Envelopes, programs: AvroPrograms | None = None) -> None:
         named = [*tables.items()]
         self._others = Glance(tables).look
         self._wholes = [WholeChange(rows) for _, rows in named]
         self._plan = native.make_plan(tuple((table.encode(), *_columns(rows)) for table, rows in named))
+        self._programs = programs or AvroPrograms(native)
         self._look = native.look
 
     def look(self, values: list[bytes | None]) -> Glanced:
         """What some records say."""
-        untracked, unchanged, others = self._look(self._plan, values)
+        untracked, unchanged, others = self._look(self._plan, self._programs.all(), values)
         wholes = self._wholes
         # What is seen to be a change of a table has bytes.
         seen = [(place, wholes[table].read(values[place] or b"")) for place, table in others if table >= 0]
@@ -41,9 +44,14 @@ class NativeGlance:
         return Glanced(untracked + glanced.untracked, unchanged + glanced.unchanged, seen)
 
 
-def glance_of(tables: Tables[JsonRows], options: Options) -> Glance | NativeGlance:
+def glance_of(tables: Tables[JsonRows], options: Options, programs: AvroPrograms | None) -> Glance | NativeGlance:
     """The fastest glance that there is, and that is wanted."""
-    return NativeGlance(tables, envelopes) if envelopes is not None and options.native else Glance(tables)
+    return NativeGlance(tables, envelopes, programs) if envelopes is not None and options.native else Glance(tables)
+
+
+def programs_of(options: Options) -> AvroPrograms | None:
+    """What the first look is to know of Avro; None where Python looks."""
+    return AvroPrograms(envelopes) if envelopes is not None and options.native else None
 
 
 def first_look(options: Options) -> str:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol, TypeAlias
+
+AvroProgram: TypeAlias = tuple[int, bytes, bytes, bytes, bytes, bytes, int, int, int, int]
+"""How records of one Avro schema are passed over: `_envelopes.pyi`."""
 
 
 class Envelopes(Protocol):
-    """The first look at JSON envelopes: what `_envelopes.pyi` promises."""
+    """The first look at envelopes: what `_envelopes.pyi` promises."""
 
-    def make_plan(self, tables: tuple[tuple[bytes, ...], ...], /) -> Any: ...  # noqa: ANN401 - nobody looks into it
+    def make_plan(self, tables: tuple[tuple[bytes, ...], ...], /) -> object: ...
 
-    def look(self, plan: Any, values: list[bytes | None], /) -> tuple[int, int, list[tuple[int, int]]]: ...  # noqa: ANN401
+    def make_programs(self, programs: tuple[AvroProgram, ...], /) -> object: ...
+
+    def look(
+        self, plan: object, programs: object, values: list[bytes | None], /
+    ) -> tuple[int, int, list[tuple[int, int]]]: ...
 
 
 envelopes: Envelopes | None

@@ -5,9 +5,9 @@
 
 #include <stdlib.h>
 
-#include "envelopes.h"
+#include "avro.h"
 
-static const char PLAN[] = "milestones.plan";
+static const char PLAN[] = "milestones.plan", PROGRAMS[] = "milestones.programs";
 
 static void free_plan(Plan *plan)
 {
@@ -133,7 +133,96 @@ static PyObject *others_of(const int32_t *says, Py_ssize_t count)
     return others;
 }
 
-static PyObject *look_at(PyObject *values, const Plan *plan)
+static void free_programs(Programs *programs)
+{
+    if (programs == NULL)
+        return;
+    for (size_t at = 0; programs->program != NULL && at < programs->count; at++) {
+        free((void *)programs->program[at].type);
+        free((void *)programs->program[at].part);
+        free((void *)programs->program[at].role);
+        free((void *)programs->program[at].column);
+        free((void *)programs->program[at].table.at);
+    }
+    free(programs->program);
+    free(programs);
+}
+
+static void forget_programs(PyObject *capsule)
+{
+    free_programs(PyCapsule_GetPointer(capsule, PROGRAMS));
+}
+
+/* A copy of some bytes that is not empty; NULL with an exception set. */
+static void *copy_of(const char *bytes, Py_ssize_t length)
+{
+    void *copy = malloc((size_t)length + 1);
+    if (copy == NULL)
+        PyErr_NoMemory();
+    else
+        memcpy(copy, bytes, (size_t)length);
+    return copy;
+}
+
+/* One program: (id, table, types, parts, roles, columns, number of columns, row, source, field of the table); types,
+   parts, roles and columns are bytes of 32-bit integers, three of them for a type. */
+static int take_program(PyObject *said, Program *program)
+{
+    const char *table, *types, *parts, *roles, *columns;
+    Py_ssize_t table_size, types_size, parts_size, roles_size, columns_size;
+    if (!PyArg_ParseTuple(said, "Iy#y#y#y#y#iiii", &program->id, &table, &table_size, &types, &types_size, &parts,
+                          &parts_size, &roles, &roles_size, &columns, &columns_size, &program->columns, &program->row,
+                          &program->source, &program->table_field))
+        return 0;
+    const Py_ssize_t most = 1 << 24, number = sizeof(int32_t), type = sizeof(AvroType);
+    if (types_size > most || parts_size > most || roles_size > most || columns_size > most || types_size % type != 0) {
+        PyErr_SetString(PyExc_ValueError, "a program is too large, or ends within a type");
+        return 0;
+    }
+    program->types = (int32_t)(types_size / type);
+    program->parts = (int32_t)(parts_size / number);
+    program->roles = (int32_t)(roles_size / number);
+    program->fields = (int32_t)(columns_size / number);
+    program->table.length = (size_t)table_size;
+    if ((program->type = copy_of(types, types_size)) == NULL || (program->part = copy_of(parts, parts_size)) == NULL)
+        return 0;
+    if ((program->role = copy_of(roles, roles_size)) == NULL || (program->column = copy_of(columns, columns_size)) == NULL)
+        return 0;
+    if ((program->table.at = copy_of(table, table_size)) == NULL)
+        return 0;
+    if (!is_sound(program))
+        PyErr_SetString(PyExc_ValueError, "a program refers to what it does not have");
+    return !PyErr_Occurred();
+}
+
+static PyObject *make_programs(PyObject *Py_UNUSED(module), PyObject *said)
+{
+    if (!PyTuple_Check(said)) {
+        PyErr_SetString(PyExc_TypeError, "programs are a tuple");
+        return NULL;
+    }
+    Programs *programs = calloc(1, sizeof *programs);
+    if (programs == NULL)
+        return PyErr_NoMemory();
+    programs->count = (size_t)PyTuple_Size(said);
+    programs->program = calloc(programs->count + 1, sizeof *programs->program);
+    if (programs->program == NULL)
+        PyErr_NoMemory();
+    for (size_t at = 0; !PyErr_Occurred() && at < programs->count; at++) {
+        Program *program = &programs->program[at];
+        PyObject *one = PyTuple_GetItem(said, (Py_ssize_t)at);
+        if (!PyTuple_Check(one))
+            PyErr_SetString(PyExc_TypeError, "a program is a tuple");
+        else if (take_program(one, program) && at > 0 && program->id <= program[-1].id)
+            PyErr_SetString(PyExc_ValueError, "programs stand in order of their ids");
+    }
+    PyObject *capsule = PyErr_Occurred() ? NULL : PyCapsule_New(programs, PROGRAMS, forget_programs);
+    if (capsule == NULL)
+        free_programs(programs);
+    return capsule;
+}
+
+static PyObject *look_at(PyObject *values, const Plan *plan, const Programs *programs)
 {
     Py_ssize_t count = PyTuple_Size(values), untracked = 0, unchanged = 0;
     Span *texts = calloc((size_t)count + 1, sizeof *texts);
@@ -144,7 +233,9 @@ static PyObject *look_at(PyObject *values, const Plan *plan)
     } else if (take_texts(values, count, texts)) {
         Py_BEGIN_ALLOW_THREADS
         for (Py_ssize_t at = 0; at < count; at++) {
-            says[at] = envelope_says(texts[at].at, texts[at].length, plan);
+            Span text = texts[at];
+            says[at] = *text.at == 0 ? wired_says(text.at, text.length, programs)
+                                     : envelope_says(text.at, text.length, plan);
             untracked += says[at] == UNTRACKED;
             unchanged += says[at] == UNCHANGED;
         }
@@ -158,21 +249,23 @@ static PyObject *look_at(PyObject *values, const Plan *plan)
 
 static PyObject *look(PyObject *Py_UNUSED(module), PyObject *arguments)
 {
-    PyObject *capsule, *list;
-    if (!PyArg_ParseTuple(arguments, "OO!", &capsule, &PyList_Type, &list))
+    PyObject *made_plan, *made_programs, *list;
+    if (!PyArg_ParseTuple(arguments, "OOO!", &made_plan, &made_programs, &PyList_Type, &list))
         return NULL;
-    const Plan *plan = PyCapsule_GetPointer(capsule, PLAN);
+    const Plan *plan = PyCapsule_GetPointer(made_plan, PLAN);
+    const Programs *programs = plan == NULL ? NULL : PyCapsule_GetPointer(made_programs, PROGRAMS);
     /* A tuple keeps its bytes, whatever other threads do to the list meanwhile. */
-    PyObject *values = plan == NULL ? NULL : PyList_AsTuple(list);
+    PyObject *values = programs == NULL ? NULL : PyList_AsTuple(list);
     if (values == NULL)
         return NULL;
-    PyObject *seen = look_at(values, plan);
+    PyObject *seen = look_at(values, plan, programs);
     Py_DECREF(values);
     return seen;
 }
 
 static PyMethodDef methods[] = {
     {"make_plan", make_plan, METH_O, NULL},
+    {"make_programs", make_programs, METH_O, NULL},
     {"look", look, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -26,7 +26,7 @@ class CustomBuildHook(BuildHookInterface[Any]):
             return
         reason = compiled()
         if reason:
-            self.app.display_warning(f"JSON will be read by Python alone, at a lower rate: {reason}")
+            self.app.display_warning(f"Python alone will look at records, at a lower rate: {reason}")
         elif version != "editable":
             build_data["pure_python"] = False
             build_data["tag"] = f"cp311-abi3-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"

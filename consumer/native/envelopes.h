@@ -7,8 +7,7 @@
 #define MILESTONES_ENVELOPES_H
 
 #include "json.h"
-
-enum { MOST_COLUMNS = 32 };
+#include "programs.h"
 
 /* What is said of an envelope: one of these, or the number of the table of which it may be a change. */
 enum { CLOSER = -1, UNTRACKED = -2, UNCHANGED = -3 };
@@ -214,12 +213,12 @@ static inline Text read_member(Text p, Text end, Span name, const Table *table, 
     return json_value(p, end, 1);
 }
 
-static int is_unchanged(const Envelope *envelope, const Table *table)
+static inline int is_unchanged(const Envelope *envelope, int32_t columns)
 {
     const Row *before = &envelope->before, *after = &envelope->after;
     if (envelope->op != 'u' || !before->is_there || !after->is_there)
         return 0;
-    for (int column = 0; column < table->columns; column++)
+    for (int32_t column = 0; column < columns; column++)
         if (before->column[column].at == NULL || !spans_equal(before->column[column], after->column[column]))
             return 0;
     return 1;
@@ -258,7 +257,7 @@ static int32_t envelope_says(Text p, size_t length, const Plan *plan)
         return CLOSER;
     if (table == NULL)
         return UNTRACKED;
-    return is_unchanged(&envelope, table) ? UNCHANGED : table->number;
+    return is_unchanged(&envelope, table->columns) ? UNCHANGED : table->number;
 }
 
 #endif

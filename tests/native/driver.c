@@ -1,9 +1,12 @@
-/* Reads texts from the standard input, each behind its length (four bytes, little-endian), and prints what
-   envelopes.h says of each. Every text has memory of its own size, so that a sanitizer sees each byte beside it. */
+/* Says of texts from the standard input what the compiled code says of them, one line each.
+
+   The input is a program for Avro (its five numbers, and five arrays of bytes), then texts until its end; every array
+   and every text stands behind its length. All numbers have four bytes, little-endian. What a text is read from has
+   memory of its own size, so that a sanitizer sees each byte beside it. */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "envelopes.h"
+#include "avro.h"
 
 static Table tables[] = {
     {.name = {(Text) "tabTask", 7}, .number = 0, .columns = 2, .lengths = 1 << 6 | 1 << 8,
@@ -12,21 +15,63 @@ static Table tables[] = {
      .column = {{(Text) "status", 6}}},
 };
 
+static int read_number(uint32_t *number)
+{
+    uint8_t byte[4];
+    if (fread(byte, 1, 4, stdin) != 4)
+        return 0;
+    *number = byte[0] | (uint32_t)byte[1] << 8 | (uint32_t)byte[2] << 16 | (uint32_t)byte[3] << 24;
+    return 1;
+}
+
+/* Bytes with a 0 behind them; ends the program where they are not all there. */
+static Span read_bytes(uint32_t length)
+{
+    uint8_t *bytes = malloc((size_t)length + 1);
+    if (bytes == NULL || fread(bytes, 1, length, stdin) != length)
+        exit(1);
+    bytes[length] = 0;
+    return (Span){bytes, length};
+}
+
+static Span read_array(void)
+{
+    uint32_t length;
+    if (!read_number(&length))
+        exit(1);
+    return read_bytes(length);
+}
+
 int main(void)
 {
     int32_t slot[] = {-1, -1, -1, -1};
     Plan plan = {tables, slot, NULL, 4};
     for (int32_t at = 0; at < 2; at++)
         slot[slot_of(&plan, tables[at].name)] = at;
-    uint8_t size[4];
-    while (fread(size, 1, 4, stdin) == 4) {
-        size_t length = size[0] | (size_t)size[1] << 8 | (size_t)size[2] << 16 | (size_t)size[3] << 24;
-        uint8_t *text = malloc(length + 1);
-        if (text == NULL || fread(text, 1, length, stdin) != length)
+    uint32_t number[5], length;
+    for (int at = 0; at < 5; at++)
+        if (!read_number(&number[at]))
             return 1;
-        text[length] = 0;
-        printf("%d\n", (int)envelope_says(text, length, &plan));
-        free(text);
+    Span table = read_array(), types = read_array(), parts = read_array(), roles = read_array(), columns = read_array();
+    Program program = {
+        .id = number[0], .columns = (int32_t)number[1], .row = (int32_t)number[2], .source = (int32_t)number[3],
+        .table_field = (int32_t)number[4], .table = table, .type = (const void *)types.at, .part = (const void *)parts.at,
+        .role = (const void *)roles.at, .column = (const void *)columns.at,
+        .types = (int32_t)(types.length / sizeof(AvroType)), .parts = (int32_t)(parts.length / 4),
+        .roles = (int32_t)(roles.length / 4), .fields = (int32_t)(columns.length / 4),
+    };
+    Programs programs = {&program, is_sound(&program) ? 1 : 0};
+    while (read_number(&length)) {
+        Span text = read_bytes(length);
+        int32_t says = *text.at == 0 ? wired_says(text.at, text.length, &programs)
+                                     : envelope_says(text.at, text.length, &plan);
+        printf("%d\n", (int)says);
+        free((void *)text.at);
     }
+    free((void *)table.at);
+    free((void *)types.at);
+    free((void *)parts.at);
+    free((void *)roles.at);
+    free((void *)columns.at);
     return 0;
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,9 @@ from tests.unit.samples import rules_of, tracker
 CLOSER, UNTRACKED, UNCHANGED, TASK = "closer", "untracked", "unchanged", "tabTask"
 
 
-@pytest.fixture(scope="module")
-def compiled() -> Envelopes:
-    """What was compiled."""
-    if native.envelopes is None:
-        pytest.skip("no C compiler was found when this was installed")
-    return native.envelopes
-
-
 def said(compiled: Envelopes, text: bytes) -> str:
     """What is said of one record."""
-    untracked, unchanged, others = compiled.look(compiled.make_plan(COLUMNS), [text])
+    untracked, unchanged, others = compiled.look(compiled.make_plan(COLUMNS), compiled.make_programs(()), [text])
     if untracked or unchanged:
         assert (untracked + unchanged, others) == (1, [])
         return UNTRACKED if untracked else UNCHANGED
@@ -162,7 +155,9 @@ def test_more_columns_than_it_compares_are_compared_in_python(compiled: Envelope
         names = [b"c%d" % at for at in range(columns)]
         plan = compiled.make_plan(((b"tabTask", *names),))
         row = {name.decode(): 1 for name in names}
-        _, unchanged, _ = compiled.look(plan, [written(envelope("tabTask", before=row, after=row))])
+        _, unchanged, _ = compiled.look(
+            plan, compiled.make_programs(()), [written(envelope("tabTask", before=row, after=row))]
+        )
         assert unchanged == expected
 
 
@@ -170,35 +165,45 @@ def test_many_tables_are_told_apart(compiled: Envelopes) -> None:
     tables = tuple((b"tab%d" % at, b"status") for at in range(1_000))
     plan = compiled.make_plan(tables)
     values: list[bytes | None] = [written(envelope(f"tab{at}", "Open", "Done")) for at in range(1_001)]
-    assert compiled.look(plan, values) == (1, 0, [(at, at) for at in range(1_000)])
+    assert compiled.look(plan, compiled.make_programs(()), values) == (1, 0, [(at, at) for at in range(1_000)])
 
 
 def test_nobody_tracks_anything(compiled: Envelopes) -> None:
-    assert compiled.look(compiled.make_plan(()), [written(envelope("tabTask")), None]) == (1, 0, [(1, -1)])
+    assert compiled.look(compiled.make_plan(()), compiled.make_programs(()), [written(envelope("tabTask")), None]) == (
+        1,
+        0,
+        [(1, -1)],
+    )
 
 
 def test_wrong_arguments_are_refused(compiled: Envelopes) -> None:
-    plan = compiled.make_plan(COLUMNS)
-    for call in (
-        lambda: compiled.look(plan, ["text"]),  # type: ignore[list-item]
-        lambda: compiled.look(plan, (b"",)),  # type: ignore[arg-type]
-        lambda: compiled.look(object(), [b""]),
+    plan, programs = compiled.make_plan(COLUMNS), compiled.make_programs(())
+    wrong: list[Callable[[], object]] = [
+        lambda: compiled.look(plan, programs, ["text"]),  # type: ignore[list-item]
+        lambda: compiled.look(plan, programs, (b"",)),  # type: ignore[arg-type]
+        lambda: compiled.look(object(), programs, [b""]),
+        lambda: compiled.look(programs, programs, [b""]),
+        lambda: compiled.look(plan, plan, [b""]),
         lambda: compiled.make_plan([]),  # type: ignore[arg-type]
         lambda: compiled.make_plan(("text",)),  # type: ignore[arg-type]
         lambda: compiled.make_plan(((b"tabTask", "status"),)),  # type: ignore[arg-type]
         lambda: compiled.make_plan(((),)),
         lambda: compiled.make_plan(((b"tabTask",),)),
-    ):
+        lambda: compiled.make_programs([]),  # type: ignore[arg-type]
+        lambda: compiled.make_programs((7,)),  # type: ignore[arg-type]
+        lambda: compiled.make_programs(((7,),)),  # type: ignore[arg-type]
+    ]
+    for call in wrong:
         with pytest.raises((TypeError, ValueError)):
             call()
-    assert compiled.look(plan, []) == (0, 0, [])
+    assert compiled.look(plan, programs, []) == (0, 0, [])
 
 
 def test_the_configuration_decides_whether_it_is_used(compiled: Envelopes) -> None:
     tables = Tables(rules_of(tracker()).plans, lambda plan: JsonRows(plan, "-"))
     assert compiled is not None
-    assert isinstance(glance_of(tables, Options()), NativeGlance)
-    assert not isinstance(glance_of(tables, Options(native=False)), NativeGlance)
+    assert isinstance(glance_of(tables, Options(), None), NativeGlance)
+    assert not isinstance(glance_of(tables, Options(native=False), None), NativeGlance)
 
 
 def test_its_files_are_no_longer_than_modules_may_be() -> None:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pytest
-
-from consumer import native
+from consumer.native import Envelopes
+from tests.native.avro import NO_PROGRAM, avro_damaged, avro_samples, changed_program
 from tests.native.samples import COLUMNS, envelope
+from tests.native.sanitized import says
 
-_DRIVER = Path(__file__).with_name("driver.c")
-_WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wvla", "-Wpedantic", "-Werror")
-_SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g")
 _WORDS = (
     b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b" ", b"\n", b"-", b"0", b"1e9", b"null", b"true", b"fals",
     b"\\u00e9", b"\\ud83d\\ude00", b"\\ud83d", b"\xc3\xb6", b"\xf0\x9f", b"\xff", b"\x00", b'"table":"',
@@ -24,49 +19,41 @@ _WORDS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The code under the compiler's sanitizers, as a program."""
-    if native.envelopes is None:
-        pytest.skip("no C compiler was found when this was installed")
-    built = tmp_path_factory.mktemp("driver") / "driver"
-    include = f"-I{Path(native.__file__).parent}"
-    command = [
-        os.environ.get("CC", "cc"),
-        "-std=c11",
-        "-O1",
-        *_WARNINGS,
-        *_SANITIZED,
-        include,
-        str(_DRIVER),
-        "-o",
-        str(built),
-    ]
-    subprocess.run(command, check=True)
-    return built
-
-
-def test_no_byte_beside_a_text_is_read(driver: Path) -> None:
+def test_no_byte_beside_a_text_is_read(driver: Path, compiled: Envelopes) -> None:
     texts = [*_damaged(seed=1, count=30_000), *_cut()]
-    assert native.envelopes is not None
-    plan = native.envelopes.make_plan(COLUMNS)
-    said = _said(driver, texts)
-    assert said == [_verdict(native.envelopes.look(plan, [text])) for text in texts]
+    plan, programs = compiled.make_plan(COLUMNS), compiled.make_programs(())
+    said = says(driver, NO_PROGRAM, texts)
+    assert said == [_verdict(compiled.look(plan, programs, [text])) for text in texts]
     # Where most were nothing, little would have been read.
     assert {-1, -2, -3, 0, 1} <= set(said)
     assert sum(one != -1 for one in said) > len(said) / 20
 
 
+def test_no_byte_beside_a_record_in_avro_is_read(driver: Path, compiled: Envelopes) -> None:
+    for program, whole in avro_samples():
+        texts = [*avro_damaged(whole, seed=2, count=6_000)]
+        programs = compiled.make_programs((program,))
+        said = says(driver, program, texts)
+        assert said == [_verdict(compiled.look(compiled.make_plan(()), programs, [text])) for text in texts]
+        assert {-1, -2 if program[7] < 0 else -3} <= set(said)
+
+
+def test_whatever_numbers_a_program_has_nothing_beside_it_is_read(driver: Path, compiled: Envelopes) -> None:
+    draw = random.Random(3)
+    refused = 0
+    for program, whole in avro_samples() * 60:
+        wrong = changed_program(program, draw)
+        try:
+            compiled.make_programs((wrong,))
+        except (ValueError, TypeError, OverflowError):
+            refused += 1
+        says(driver, wrong, [*avro_damaged(whole, seed=draw.randrange(1_000), count=50)])
+    assert refused > 30
+
+
 def _verdict(seen: tuple[int, int, Sequence[tuple[int, int]]]) -> int:
     untracked, unchanged, others = seen
     return -2 if untracked else -3 if unchanged else others[0][1]
-
-
-def _said(driver: Path, texts: Sequence[bytes]) -> list[int]:
-    given = b"".join(len(text).to_bytes(4, "little") + text for text in texts)
-    done = subprocess.run([driver], input=given, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode("utf-8", "replace")[-2_000:]
-    return [int(line) for line in done.stdout.split()]
 
 
 def _whole() -> Iterator[bytes]:
