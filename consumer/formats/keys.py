@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -26,6 +27,12 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 _NO_KEY = "the record has no key; set documents.<type>.key to the columns that name the document"
 
 
+_USUAL = re.compile(
+    rb'\{"(?!__dbz__)[^"\\\x00-\x1f]+":"([^"\\\x00-\x1f]+)"(?:,"__dbz__physicalTableIdentifier":"[^"\\\x00-\x1f]*")?\}'
+)
+"""What nearly all keys are: one column that is a text without escapes, and what the router adds."""
+
+
 class JsonKeys:
     """Keys as JSON or plain text. Several columns are joined with `|` in the key's order; `columns` picks some."""
 
@@ -42,15 +49,12 @@ class JsonKeys:
         """
         if not key:
             raise MissingKey(_NO_KEY)
+        if not columns and (usual := _USUAL.fullmatch(key)) is not None and key.isascii():
+            return usual[1].decode()
         decoded = key_fields(key)
         if not isinstance(decoded, dict):
             return joined([_text(decoded, TEXT)])
         encodings = self._encodings(key)
-        if not encodings and not columns:
-            values = [value for name, value in decoded.items() if name not in ROUTER_FIELDS]
-            if len(values) == 1 and isinstance(values[0], str) and values[0]:  # What nearly all keys are.
-                storable(values[0], "key")
-                return values[0]
         names = columns or [name for name in decoded if name not in ROUTER_FIELDS]
         return joined([_text(decoded.get(name), encodings.get(name, TEXT)) for name in names])
 

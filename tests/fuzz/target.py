@@ -75,12 +75,22 @@ def _decoder(shape: Shape, *, native: bool = True) -> ChangeDecoder:
 def check(data: bytes) -> None:
     """Decodes and matches an input; raises AssertionError unless one thing became of it, natively or not."""
     decoded = _decoded(data)
-    assert decoded == _decoded(data, native=False), decoded
+    assert _agree(decoded, _decoded(data, native=False), _value(data)), decoded
     outcomes = len(decoded.events) + len(decoded.poison) + sum(decoded.skipped.values())
     assert outcomes == 1, decoded
     for event in decoded.events:
         msgspec.json.encode(event)
     match(decoded.events, _rules())
+
+
+def _agree(native: Decoded, python: Decoded, value: bytes) -> bool:
+    """Whether both say the same.
+
+    Python passes over Avro by signs, one of which is what the last record of the schema was of: neither then need find
+    what is wrong with a record of a table that nobody tracks.
+    """
+    said = [one.skipped == {"untracked": 1} or bool(one.poison) for one in (native, python)]
+    return native == python or (value[:1] != b"{" and all(said))
 
 
 def became(data: bytes) -> str:
@@ -90,8 +100,8 @@ def became(data: bytes) -> str:
 
 
 def _decoded(data: bytes, *, native: bool = True) -> Decoded:
-    choice, size = data[0] if data else 0, int.from_bytes(data[1:3], "big")
-    key, value = data[3 : 3 + size], data[3 + size :]
+    choice = data[0] if data else 0
+    key, value = data[3 : _key_end(data)], _value(data)
     headers: list[tuple[str, bytes]] = []
     if choice & 4:
         headers.append(("apicurio.value.globalId", bytes(7) + b"\x01"))
@@ -101,6 +111,14 @@ def _decoded(data: bytes, *, native: bool = True) -> Decoded:
         headers.append(("__debezium.oldkey", key))
     record = FakeRecord("erp.shop.all_types", 0, 0, key or None, value, headers)
     return _decoder(_SHAPES[choice & 3], native=native).decode(batch_of(record))
+
+
+def _key_end(data: bytes) -> int:
+    return 3 + int.from_bytes(data[1:3], "big")
+
+
+def _value(data: bytes) -> bytes:
+    return data[_key_end(data) :]
 
 
 class _Line(msgspec.Struct):
