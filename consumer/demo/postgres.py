@@ -222,6 +222,9 @@ def _environment() -> dict[str, str]:
 
 
 def _end_with_parent() -> Sequence[str]:
-    # When the demo itself is killed, nothing of it can run: then the system ends the server.
+    # When the demo itself is killed, nothing of it can run: then the system ends the server. A demo that was killed
+    # before the system was asked to is told of by nobody: a server that has another parent by then does not begin.
     setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "QUIT"] if setpriv else []
+    if setpriv is None:
+        return []
+    return [setpriv, "--pdeathsig", "QUIT", "/bin/sh", "-c", 'test "$PPID" = "$0" && exec "$@"', str(os.getpid())]
