@@ -67,9 +67,10 @@ class AvroPrograms:
     def all(self) -> object:
         """The programs, as the compiled code has them."""
         if self._is_new:
-            known = (program for program in self._made.values() if program is not None)
-            self._all = self._native.make_programs(tuple(sorted(known)))
+            # First: what another thread learns from here on makes it new again. The list is made in one step.
             self._is_new = False
+            known = [program for program in list(self._made.values()) if program is not None]
+            self._all = self._native.make_programs(tuple(sorted(known)))
         return self._all
 
 
