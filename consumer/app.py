@@ -198,7 +198,7 @@ def decoders(settings: Settings, registry: Registry | None) -> Callable[[Rules],
 
 
 def first_look_of(settings: Settings) -> str:
-    """What looks at JSON first: `native`, or `python` where nothing was compiled or it is switched off."""
+    """What looks at records first: `native`, or `python` where nothing was compiled or it is switched off."""
     return first_look(options_of(settings))
 
 

@@ -48,7 +48,7 @@ class AvroPrograms:
     """
 
     def __init__(self, native: Envelopes) -> None:
-        self._native = native
+        self.native = native
         self._made: dict[int, AvroProgram | None] = {}
         self._all = native.make_programs(())
         self._is_new = False
@@ -70,7 +70,7 @@ class AvroPrograms:
             # First: what another thread learns from here on makes it new again. The list is made in one step.
             self._is_new = False
             known = [program for program in list(self._made.values()) if program is not None]
-            self._all = self._native.make_programs(tuple(sorted(known)))
+            self._all = self.native.make_programs(tuple(sorted(known)))
         return self._all
 
 

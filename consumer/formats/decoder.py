@@ -12,12 +12,13 @@ from consumer.core.events import ChangeEvent, Decoded
 from consumer.core.records import Batch, DeadLetter, Partition, Record, offset_of, partition_of
 from consumer.core.told import DEAD_LETTER, Told
 from consumer.errors import MalformedRecord, Poison, SchemaPending
+from consumer.formats.avro_programs import AvroPrograms
 from consumer.formats.avro_records import AvroRecords
 from consumer.formats.avro_rows import AvroRows
 from consumer.formats.avro_schemas import AvroSchemas, Schemas
 from consumer.formats.glance import Glanced
 from consumer.formats.json_records import JsonRecords
-from consumer.formats.native_glance import glance_of, programs_of
+from consumer.formats.native_glance import glance_of, native_of
 from consumer.formats.record_keys import RecordKeys
 from consumer.formats.row_change import Reading, RowChange
 from consumer.formats.rows import JsonRows
@@ -46,11 +47,12 @@ class ChangeDecoder:
         self._options = options
         json_tables = Tables(rules.plans, lambda plan: JsonRows(plan, options.unavailable))
         avro_tables = Tables(rules.plans, lambda plan: AvroRows(plan, options.unavailable))
-        programs = programs_of(options)
+        native = native_of(options)
+        programs = None if native is None else AvroPrograms(native)
         self._avro = AvroRecords(avro_tables, avro, options, self._keys, programs)
         self._json = JsonRecords(json_tables, options, self._keys, self._avro)
         self._json_change = self._json.change
-        self._look = glance_of(json_tables, options, programs).look if options.shape in _ENVELOPES else _see_nothing
+        self._look = glance_of(json_tables, programs).look if options.shape in _ENVELOPES else _see_nothing
 
     def decode(self, batch: Batch) -> Decoded:
         """What became of each record at or above `stored`: an event, a dead letter, or a count by kind.

@@ -26,9 +26,9 @@ _decode_any = msgspec.json.Decoder(float_hook=exact).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _NO_KEY = "the record has no key; set documents.<type>.key to the columns that name the document"
 
-
+_ROUTER = ROUTER_FIELDS[0].encode()
 _USUAL = re.compile(
-    rb'\{"(?!__dbz__)[^"\\\x00-\x1f]+":"([^"\\\x00-\x1f]+)"(?:,"__dbz__physicalTableIdentifier":"[^"\\\x00-\x1f]*")?\}'
+    rb'\{"(?!%b")[^"\\\x00-\x1f]+":"([^"\\\x00-\x1f]+)"(?:,"%b":"[^"\\\x00-\x1f]*")?\}' % (_ROUTER, _ROUTER)
 )
 """What nearly all keys are: one column that is a text without escapes, and what the router adds."""
 

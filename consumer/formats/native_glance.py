@@ -17,17 +17,16 @@ class NativeGlance:
     """Says of envelopes what `Glance` says, which is asked about those that are written in an unusual way.
 
     Args:
-        native: what was compiled.
-        programs: what is known of Avro schemas; that grows.
+        programs: what was compiled, and what is known of Avro schemas; that grows.
     """
 
-    def __init__(self, tables: Tables[JsonRows], native: Envelopes, programs: AvroPrograms | None = None) -> None:
+    def __init__(self, tables: Tables[JsonRows], programs: AvroPrograms) -> None:
         named = [*tables.items()]
         self._others = Glance(tables).look
         self._wholes = [WholeChange(rows) for _, rows in named]
-        self._plan = native.make_plan(tuple((table.encode(), *_columns(rows)) for table, rows in named))
-        self._programs = programs or AvroPrograms(native)
-        self._look = native.look
+        self._plan = programs.native.make_plan(tuple((table.encode(), *_columns(rows)) for table, rows in named))
+        self._programs = programs
+        self._look = programs.native.look
 
     def look(self, values: list[bytes | None]) -> Glanced:
         """What some records say."""
@@ -44,19 +43,19 @@ class NativeGlance:
         return Glanced(untracked + glanced.untracked, unchanged + glanced.unchanged, seen)
 
 
-def glance_of(tables: Tables[JsonRows], options: Options, programs: AvroPrograms | None) -> Glance | NativeGlance:
-    """The fastest glance that there is, and that is wanted."""
-    return NativeGlance(tables, envelopes, programs) if envelopes is not None and options.native else Glance(tables)
+def glance_of(tables: Tables[JsonRows], programs: AvroPrograms | None) -> Glance | NativeGlance:
+    """The compiled one, where there are programs for it."""
+    return Glance(tables) if programs is None else NativeGlance(tables, programs)
 
 
-def programs_of(options: Options) -> AvroPrograms | None:
-    """What the first look is to know of Avro; None where Python looks."""
-    return AvroPrograms(envelopes) if envelopes is not None and options.native else None
+def native_of(options: Options) -> Envelopes | None:
+    """What was compiled, if it is wanted."""
+    return envelopes if options.native else None
 
 
 def first_look(options: Options) -> str:
-    """Which one that is, for people."""
-    return "native" if envelopes is not None and options.native else "python"
+    """Who looks first, for people."""
+    return "python" if native_of(options) is None else "native"
 
 
 def _columns(rows: JsonRows) -> Sequence[bytes]:

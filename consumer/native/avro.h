@@ -25,11 +25,9 @@ static inline Text avro_number(Text p, Text end, uint64_t *number)
 static inline int is_utf8(Text p, Text end)
 {
     while (p < end) {
-        Block block;
         while (end - p >= AT_ONCE) {
             uint64_t half[2];
-            memcpy(&block, p, AT_ONCE);
-            memcpy(half, &block, AT_ONCE);
+            memcpy(half, p, AT_ONCE);
             if ((half[0] | half[1]) & UINT64_C(0x8080808080808080))
                 break;
             p += AT_ONCE;

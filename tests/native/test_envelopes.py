@@ -12,13 +12,10 @@ import msgspec
 import pytest
 
 from consumer import native
-from consumer.formats.native_glance import NativeGlance, glance_of
-from consumer.formats.rows import JsonRows
+from consumer.formats.native_glance import first_look, native_of
 from consumer.formats.shapes import Options
-from consumer.formats.tables import Tables
 from consumer.native import Envelopes
 from tests.native.samples import COLUMNS, envelope
-from tests.unit.samples import rules_of, tracker
 
 CLOSER, UNTRACKED, UNCHANGED, TASK = "closer", "untracked", "unchanged", "tabTask"
 
@@ -200,10 +197,9 @@ def test_wrong_arguments_are_refused(compiled: Envelopes) -> None:
 
 
 def test_the_configuration_decides_whether_it_is_used(compiled: Envelopes) -> None:
-    tables = Tables(rules_of(tracker()).plans, lambda plan: JsonRows(plan, "-"))
-    assert compiled is not None
-    assert isinstance(glance_of(tables, Options(), None), NativeGlance)
-    assert not isinstance(glance_of(tables, Options(native=False), None), NativeGlance)
+    assert native_of(Options()) is compiled
+    assert native_of(Options(native=False)) is None
+    assert (first_look(Options()), first_look(Options(native=False))) == ("native", "python")
 
 
 def test_its_files_are_no_longer_than_modules_may_be() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.errors import Poison
+from consumer.formats.avro_programs import AvroPrograms
 from consumer.formats.connect_json import SchemaReader
 from consumer.formats.debezium_json import DebeziumJson
 from consumer.formats.decoder import ChangeDecoder
@@ -29,7 +30,7 @@ TABLES = Tables(PLANS, lambda plan: JsonRows(plan, "__debezium_unavailable_value
 Look = Callable[[list[bytes | None]], Glanced]
 LOOKS: list[Look] = [Glance(TABLES).look]
 if envelopes is not None:  # That it is, where everything is required, tests/native/ sees to.
-    LOOKS.append(NativeGlance(TABLES, envelopes).look)
+    LOOKS.append(NativeGlance(TABLES, AvroPrograms(envelopes)).look)
 EITHER = pytest.mark.parametrize("look", LOOKS, ids=["python", "native"][: len(LOOKS)])
 CLOSELY = DebeziumJson(TABLES, SchemaReader()).change
 Reader = Callable[[bytes], RowChange | str | None]
