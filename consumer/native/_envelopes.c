@@ -227,15 +227,16 @@ static PyObject *look_at(PyObject *values, const Plan *plan, const Programs *pro
     Py_ssize_t count = PyTuple_Size(values), untracked = 0, unchanged = 0;
     Span *texts = calloc((size_t)count + 1, sizeof *texts);
     int32_t *says = calloc((size_t)count + 1, sizeof *says);
+    Memories *memories = calloc(1, sizeof *memories);
     PyObject *others = NULL;
-    if (texts == NULL || says == NULL) {
+    if (texts == NULL || says == NULL || memories == NULL) {
         PyErr_NoMemory();
     } else if (take_texts(values, count, texts)) {
         Py_BEGIN_ALLOW_THREADS
         for (Py_ssize_t at = 0; at < count; at++) {
             Span text = texts[at];
             says[at] = *text.at == 0 ? wired_says(text.at, text.length, programs)
-                                     : envelope_says(text.at, text.length, plan);
+                                     : envelope_says(text.at, text.length, plan, memories);
             untracked += says[at] == UNTRACKED;
             unchanged += says[at] == UNCHANGED;
         }
@@ -244,6 +245,7 @@ static PyObject *look_at(PyObject *values, const Plan *plan, const Programs *pro
     }
     free(texts);
     free(says);
+    free(memories);
     return others == NULL ? NULL : Py_BuildValue("(nnN)", untracked, unchanged, others);
 }
 

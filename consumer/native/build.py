@@ -14,7 +14,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 _FOLDER = Path(__file__).parent
 _SOURCE, _BUILT = _FOLDER / "_envelopes.c", _FOLDER / "_envelopes.abi3.so"
 # Warnings of one's own compiler are for whoever changes the code (tests/native): they fail no installation.
-_FLAGS = ("-std=c11", "-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-fstack-protector-strong")
+_FLAGS = ("-std=c11", "-O3", "-fPIC", "-shared", "-fvisibility=hidden", "-fstack-protector-strong")
 
 
 class CustomBuildHook(BuildHookInterface[Any]):

@@ -6,19 +6,10 @@
 #ifndef MILESTONES_ENVELOPES_H
 #define MILESTONES_ENVELOPES_H
 
-#include "json.h"
-#include "programs.h"
+#include "members.h"
 
 /* What is said of an envelope: one of these, or the number of the table of which it may be a change. */
 enum { CLOSER = -1, UNTRACKED = -2, UNCHANGED = -3 };
-
-typedef struct {
-    Span name;
-    int32_t number;
-    int32_t columns; /* More than MOST_COLUMNS: it is always looked at more closely. */
-    uint64_t lengths; /* Bit n: there is a column whose name has n bytes, or n + 64, and so on. */
-    Span column[MOST_COLUMNS];
-} Table;
 
 /* The tracked tables, in a hash table of open addressing: `slot` holds numbers of tables, or -1. */
 typedef struct {
@@ -28,16 +19,25 @@ typedef struct {
     size_t slots; /* A power of two, more than there are tables. */
 } Plan;
 
+enum { MEMORIES = 24 };
+
+/* What the last records were, for as long as their bytes are there. A table has the place that its name says. */
 typedef struct {
-    int is_there;
-    Span column[MOST_COLUMNS];
-} Row;
+    Memory row[MEMORIES], source;
+} Memories;
 
 typedef struct {
     Row before, after;
     Span table;
     uint8_t op;
 } Envelope;
+
+/* Of a table that nobody tracks no column is looked at, and of `source` one. */
+static const Table NOBODYS = {.columns = 0};
+static const Table SOURCE = {.columns = 1, .lengths = 1 << 5, .column = {{(Text) "table", 5}}};
+
+static const char TABLE_MARK[] = "\"table\":\"";
+enum { MARK = sizeof TABLE_MARK - 1 };
 
 #define NAMED(span, name) span_is(span, name, sizeof(name) - 1)
 
@@ -65,79 +65,58 @@ static inline const Table *table_named(const Plan *plan, Span name)
     return number < 0 ? NULL : &plan->table[number];
 }
 
-static inline int column_named(const Table *table, Span name)
+/* Whether a quote, a `t` and a quote are where they would be if a mark began in one of sixteen places. */
+static inline int may_be_marked(Text p)
 {
-    if (!(table->lengths >> (name.length & 63) & 1))
-        return -1;
-    for (int column = 0; column < table->columns; column++)
-        if (spans_equal(table->column[column], name))
-            return column;
-    return -1;
+    Block first, second, last;
+    memcpy(&first, p, AT_ONCE);
+    memcpy(&second, p + 1, AT_ONCE);
+    memcpy(&last, p + MARK - 1, AT_ONCE);
+    Block both = (Block)((first == '"') & (second == 't') & (last == '"'));
+    uint64_t half[2];
+    memcpy(half, &both, AT_ONCE);
+    return (half[0] | half[1]) != 0;
 }
 
-/* The tracked table that the last `"table":"` seems to name; NULL where it names none. Rows come before it. */
-static const Table *seeming_table(Text text, Text end, const Plan *plan)
+/* The last `"table":"`; NULL where there is none. */
+static inline Text last_mark(Text text, Text end)
 {
-    static const char mark[] = "\"table\":\"";
-    const ptrdiff_t length = sizeof mark - 1;
-    for (Text at = end - length; at > text; at--) {
-        if (*at != '"' || memcmp(at, mark, (size_t)length) != 0)
+    ptrdiff_t at = end - text - MARK;
+    for (; at >= AT_ONCE; at -= AT_ONCE) {
+        if (!may_be_marked(text + at - AT_ONCE + 1))
             continue;
-        Text name = at + length, close = memchr(name, '"', (size_t)(end - name));
-        return close == NULL ? NULL : table_named(plan, (Span){name, (size_t)(close - name)});
+        for (Text place = text + at; place > text + at - AT_ONCE; place--)
+            if (memcmp(place, TABLE_MARK, MARK) == 0)
+                return place;
     }
+    for (; at > 0; at--)
+        if (memcmp(text + at, TABLE_MARK, MARK) == 0)
+            return text + at;
     return NULL;
 }
 
-/* `before` or `after`, with the columns of its table. */
-static Text read_row(Text p, Text end, const Table *table, Row *row)
+/* What the last `"table":"` seems to name; rows come before it. Nothing where there is none. */
+static Span seeming_table(Text text, Text end)
 {
-    int more;
-    if (*p != '{')
-        return json_word(p, end, "null", 4);
-    row->is_there = 1;
-    memset(row->column, 0, sizeof(Span) * (size_t)table->columns);
-    p = json_first(p, '}', &more);
-    while (more) {
-        Span name;
-        Text value = json_name(p, end, &name);
-        if (value == NULL || (p = json_value(value, end, 2)) == NULL)
-            return NULL;
-        int column = column_named(table, name);
-        if (column >= 0) {
-            if (row->column[column].at != NULL)
-                return NULL;
-            row->column[column] = (Span){value, (size_t)(p - value)};
-        }
-        if ((p = json_next(p, '}', &more)) == NULL)
-            return NULL;
-    }
-    return p;
+    Text mark = last_mark(text, end);
+    if (mark == NULL)
+        return (Span){end, 0};
+    Text name = mark + MARK, close = memchr(name, '"', (size_t)(end - name));
+    return close == NULL ? (Span){end, 0} : (Span){name, (size_t)(close - name)};
 }
 
-/* `source`: the table's name, which is written as it is. */
-static Text read_source(Text p, Text end, Span *table)
+/* `source`, with the table's name, which is written as it is. */
+static Text read_source(Text p, Text end, Memory *memory, Span *table)
 {
-    int more;
-    if (*p != '{')
+    Row source;
+    source.is_there = 0;
+    p = read_row(p, end, &SOURCE, memory, &source);
+    if (p == NULL || !source.is_there)
         return NULL;
-    p = json_first(p, '}', &more);
-    while (more) {
-        Span name;
-        int plain = 1;
-        if ((p = json_name(p, end, &name)) == NULL)
-            return NULL;
-        if (NAMED(name, "table")) {
-            Text start = p + 1;
-            if (table->at != NULL || *p != '"' || (p = json_string(p, end, &plain)) == NULL || !plain)
-                return NULL;
-            *table = (Span){start, (size_t)(p - start) - 1};
-        } else if ((p = json_value(p, end, 2)) == NULL) {
-            return NULL;
-        }
-        if ((p = json_next(p, '}', &more)) == NULL)
-            return NULL;
-    }
+    Span name = source.column[0];
+    if (name.at == NULL || *name.at != '"' || memchr(name.at, '\\', name.length) != NULL)
+        return NULL;
+    *table = (Span){name.at + 1, name.length - 2};
     return p;
 }
 
@@ -185,18 +164,21 @@ static Text read_op(Text p, uint8_t *op)
 }
 
 /* One member of an envelope behind its name. `*known`: its bit among those that may stand there once; 0 for others. */
-static inline Text read_member(Text p, Text end, Span name, const Table *table, Envelope *envelope, unsigned *known)
+static inline Text read_member(Text p, Text end, Span name, const Table *table, Memory *rows, Memory *source,
+                               Envelope *envelope, unsigned *known)
 {
     *known = 0;
-    if (NAMED(name, "before") || NAMED(name, "after")) {
-        int is_after = name.length == sizeof "after" - 1;
-        *known = is_after ? 1 : 2;
-        return table == NULL ? json_value(p, end, 1)
-                             : read_row(p, end, table, is_after ? &envelope->after : &envelope->before);
+    if (NAMED(name, "before")) {
+        *known = 1;
+        return read_row(p, end, table, rows, &envelope->before);
+    }
+    if (NAMED(name, "after")) {
+        *known = 2;
+        return read_row(p, end, table, rows, &envelope->after);
     }
     if (NAMED(name, "source")) {
         *known = 4;
-        return read_source(p, end, &envelope->table);
+        return read_source(p, end, source, &envelope->table);
     }
     if (NAMED(name, "op")) {
         *known = 8;
@@ -224,19 +206,21 @@ static inline int is_unchanged(const Envelope *envelope, int32_t columns)
     return 1;
 }
 
-/* What one record says. Behind its bytes there is a 0. */
-static int32_t envelope_says(Text p, size_t length, const Plan *plan)
+/* What one record says. Behind its bytes there is a 0; they stay where they are as long as the memories are used. */
+static int32_t envelope_says(Text p, size_t length, const Plan *plan, Memories *memories)
 {
     static const char wrapper[] = "{\"schema\":";
     Text end = p + length;
-    if (*p != '{' || (length >= sizeof wrapper - 1 && memcmp(p, wrapper, sizeof wrapper - 1) == 0))
+    if (*p != '{' || length > INT32_MAX || (length >= sizeof wrapper - 1 && memcmp(p, wrapper, sizeof wrapper - 1) == 0))
         return CLOSER;
-    const Table *table = seeming_table(p, end, plan);
+    Span seeming = seeming_table(p, end);
+    const Table *table = table_named(plan, seeming);
     if (table != NULL && table->columns > MOST_COLUMNS)
         return CLOSER;
+    Memory *rows = &memories->row[hash_of(seeming) % MEMORIES];
     Envelope envelope;
     envelope.before.is_there = envelope.after.is_there = 0;
-    envelope.table = (Span){NULL, 0};
+    envelope.table = (Span){end, 0};
     envelope.op = 0;
     unsigned had = 0, known;
     int more;
@@ -245,15 +229,14 @@ static int32_t envelope_says(Text p, size_t length, const Plan *plan)
         Span name;
         if ((p = json_name(p, end, &name)) == NULL)
             return CLOSER;
-        if ((p = read_member(p, end, name, table, &envelope, &known)) == NULL || (had & known) != 0)
+        p = read_member(p, end, name, table == NULL ? &NOBODYS : table, rows, &memories->source, &envelope, &known);
+        if (p == NULL || (had & known) != 0)
             return CLOSER;
         had |= known;
         if ((p = json_next(p, '}', &more)) == NULL)
             return CLOSER;
     }
-    if (p != end || envelope.table.length == 0 || envelope.op == 0)
-        return CLOSER;
-    if (table_named(plan, envelope.table) != table)
+    if (p != end || envelope.op == 0 || envelope.table.length == 0 || table_named(plan, envelope.table) != table)
         return CLOSER;
     if (table == NULL)
         return UNTRACKED;

@@ -8,6 +8,8 @@
 
 #include "avro.h"
 
+enum { MOST_TEXTS = 100000 };
+
 static Table tables[] = {
     {.name = {(Text) "tabTask", 7}, .number = 0, .columns = 2, .lengths = 1 << 6 | 1 << 8,
      .column = {{(Text) "status", 6}, {(Text) "priority", 8}}},
@@ -61,13 +63,17 @@ int main(void)
         .roles = (int32_t)(roles.length / 4), .fields = (int32_t)(columns.length / 4),
     };
     Programs programs = {&program, is_sound(&program) ? 1 : 0};
-    while (read_number(&length)) {
-        Span text = read_bytes(length);
+    static Memories memories;
+    static Span texts[MOST_TEXTS]; /* Kept: the next ones are held against them. */
+    size_t count = 0;
+    for (; count < MOST_TEXTS && read_number(&length); count++) {
+        Span text = texts[count] = read_bytes(length);
         int32_t says = *text.at == 0 ? wired_says(text.at, text.length, &programs)
-                                     : envelope_says(text.at, text.length, &plan);
+                                     : envelope_says(text.at, text.length, &plan, &memories);
         printf("%d\n", (int)says);
-        free((void *)text.at);
     }
+    while (count > 0)
+        free((void *)texts[--count].at);
     free((void *)table.at);
     free((void *)types.at);
     free((void *)parts.at);

@@ -147,6 +147,40 @@ def test_nothing_may_stand_behind_an_envelope(compiled: Envelopes, tail: bytes) 
     assert said(compiled, written(envelope("tabNote")) + tail) == CLOSER
 
 
+def test_what_came_before_changes_no_verdict(compiled: Envelopes) -> None:
+    """A record is held against the last one of its table: against every one of these, none is another."""
+    usual = written(envelope("tabTask"))
+    wide = {f"c{at}": at for at in range(250)} | {"status": "Open", "priority": 3}
+    texts = [
+        usual,
+        usual.replace(b":", b" : "),
+        usual.replace(b",", b" , "),
+        usual.replace(b'{"status"', b'{ "status"'),
+    ]
+    texts += [written(envelope("tabTask", before=wide, after=wide | {"status": status})) for status in ("Open", "Done")]
+    texts += [usual.replace(b"3,", number, times) for number in (b"35,", b"3.5,", b"3e5,", b"3 ,") for times in (1, 2)]
+    texts += [usual.replace(b"325", number) for number in (b"3256", b"32", b"325.", b"-325", b"325 ")]
+    texts += [
+        usual.replace(b'"priority":3', other) for other in (b'"status":"Open"', b'"Priority":3', b'"priority":[3]')
+    ]
+    texts += [usual.replace(b'"note":null', b'"note":' + value) for value in (*VALID, *INVALID, *UNCERTAIN)]
+    texts += [usual[:at] for at in range(0, len(usual), 7)]
+    texts += [text.replace(b"tabTask", table) for table in (b"tabNote", "tabGröße".encode()) for text in texts]
+    alone = [said(compiled, text) for text in texts]
+    assert {CLOSER, UNTRACKED, UNCHANGED, TASK, "tabGröße"} == set(alone)
+    plan, programs = compiled.make_plan(COLUMNS), compiled.make_programs(())
+    for before in texts:
+        behind = [text for one in texts for text in (before, one)]
+        untracked, unchanged, others = compiled.look(plan, programs, behind)
+        seen = dict(others)
+        expected = {2 * at + 1: one for at, one in enumerate(alone) if one not in (UNTRACKED, UNCHANGED)}
+        of_before = said(compiled, before)
+        assert {at for at in seen if at % 2} == expected.keys()
+        assert all((CLOSER if seen[at] < 0 else COLUMNS[seen[at]][0].decode()) == one for at, one in expected.items())
+        assert untracked == alone.count(UNTRACKED) + len(texts) * (of_before == UNTRACKED)
+        assert unchanged == alone.count(UNCHANGED) + len(texts) * (of_before == UNCHANGED)
+
+
 def test_more_columns_than_it_compares_are_compared_in_python(compiled: Envelopes) -> None:
     for columns, expected in ((32, 1), (33, 0)):
         names = [b"c%d" % at for at in range(columns)]
