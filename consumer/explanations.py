@@ -12,7 +12,6 @@ from consumer.core.compiled import Rules
 from consumer.core.events import Kind
 from consumer.core.explaining import Known, Verdict, change_shown, explain
 from consumer.core.matching import Candidate, StateKey, match, state_keys
-from consumer.core.milestones import milestone_id
 from consumer.core.records import Batch, Chunk, Partition, Record, offset_of
 from consumer.core.states import DocumentState
 from consumer.core.told import DEAD_LETTER, Told
@@ -136,11 +135,7 @@ class Explaining:
 
     def _known(self, candidates: Sequence[Candidate]) -> Known:
         states = self._memory.states(state_keys(candidates))
-        ids = [
-            milestone_id(tracker.name, one.key, one.event.identity.text, one.event.identity_ms)
-            for one in candidates
-            for tracker in one.trackers
-        ]
+        ids = [id_ for one in candidates for id_ in one.ids.values()]
         return Known(states, self._memory.recorded(ids), self._seen_at)
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from consumer.core.events import ChangeEvent, Kind
 from consumer.core.matching import Candidate, StateKey
-from consumer.core.milestones import Milestone, labels_text, milestone_id
+from consumer.core.milestones import Milestone, labels_text
 from consumer.core.occurrences import comes_from, is_due, tells
 from consumer.core.renames import arrive, leave
 from consumer.core.states import DocumentState
@@ -123,9 +123,7 @@ def _value(
     result: Evaluation,
 ) -> None:
     """A create, an update, or what a snapshot read: the field has this value now."""
-    event = candidate.event
-    identity, at_ms = event.identity.text, event.identity_ms
-    ids = {t.name: milestone_id(t.name, candidate.key, identity, at_ms) for t in candidate.trackers}
+    event, ids = candidate.event, candidate.ids
     if ids and not (context.recorded.isdisjoint(ids.values()) and result.ids.isdisjoint(ids.values())):
         result.skipped["duplicate"] += 1
         state.remember(event)
@@ -221,31 +219,15 @@ def _milestone(
     context: Context,
 ) -> Milestone:
     event, change = candidate.event, candidate.change
-    silent = event.origin.offset < context.published.get(event.origin[:2], 0)
+    origin, rule = event.origin, tracker.rule
+    silent = origin.offset < context.published.get(origin[:2], 0)
+    # In the order of a row, not by name: that takes a fifth of the time.
     return Milestone(
-        id=id_,
-        reference_type=event.document_type,
-        reference_name=event.reference_name,
-        track_field=change.track_field,
-        value=change.after or "",
-        milestone_tracker=tracker.name,
-        from_value=came_from[0],
-        from_value_known=came_from[1],
-        tracker_revision=context.revision,
-        occurrence=occurrence,
-        reached_at=event.reached_at,
-        recorded_at=context.recorded_at,
-        actor=event.actor,
-        source_identity=event.identity.text,
-        source_identity_kind=event.identity.kind,
-        origin_topic_id=event.origin.topic_id,
-        origin_partition=event.origin.partition,
-        origin_offset=event.origin.offset,
-        announce=tracker.rule.announce,
-        silent=silent,
-        labels=labels_text(tracker.rule.labels),
-        owner=tracker.rule.owner or None,
-    )
+        id_, event.document_type, event.reference_name, change.track_field, change.after or "", tracker.name,
+        came_from[0], came_from[1], context.revision, occurrence, event.reached_at, context.recorded_at, event.actor,
+        event.identity.text, event.identity.kind, origin.topic_id, origin.partition, origin.offset, rule.announce,
+        silent, labels_text(rule.labels), rule.owner or None,
+    )  # fmt: skip
 
 
 def _rename(

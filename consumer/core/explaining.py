@@ -12,7 +12,6 @@ from consumer.core.evaluation import came_from_of, document_of
 from consumer.core.events import WITH_VALUES, ChangeEvent, FieldChange, Kind
 from consumer.core.judging import Against
 from consumer.core.matching import Candidate, StateKey, match
-from consumer.core.milestones import milestone_id
 from consumer.core.occurrences import CameFrom, is_due, was_unknown
 from consumer.core.states import DocumentState
 from consumer.core.told import NO_COLUMN, PLACEHOLDER, SAME, SAME_NORMALISED, Told
@@ -71,8 +70,7 @@ def _verdict(tracker: Tracker, told: Told, candidate: Candidate | None, rules: R
     if against is None and candidate is not None:
         against = _against(tracker, candidate, rules, known)
         if against is None:
-            event = candidate.event
-            id_ = milestone_id(tracker.name, candidate.key, event.identity.text, event.identity_ms)
+            id_ = candidate.ids[tracker.name]
             return Verdict(tracker.name, tracker.track_field, True, "reached", _reached(tracker, candidate, known), id_)
     reason, detail = against or ("not told", "the record tells nothing of this field")
     return Verdict(tracker.name, tracker.track_field, False, reason, detail)
@@ -109,7 +107,7 @@ def _against(tracker: Tracker, candidate: Candidate, rules: Rules, known: Known)
         return rule_against
     if event.kind is Kind.SNAPSHOT and tracker.rule.snapshot == BASELINE:
         return "snapshot", "what a snapshot reads is where the document begins (snapshot: baseline)"
-    if not known.recorded.isdisjoint(_ids(candidate)):
+    if not known.recorded.isdisjoint(candidate.ids.values()):
         return "duplicate", _seen(event, known)
     came_from = came_from_of(candidate, state)
     return _unmoved(tracker, candidate, state, came_from) or _untimely(tracker, candidate, came_from, known)
@@ -159,11 +157,6 @@ def _reached(tracker: Tracker, candidate: Candidate, known: Known) -> str:
     number = document.occurrences.get(tracker.name, 0) + 1
     came = "nobody knows from what" if how == "unknown" else f"from {_shown(before)}"
     return f"{came} to {candidate.change.after!r}, occurrence {number}"
-
-
-def _ids(candidate: Candidate) -> set[str]:
-    event = candidate.event
-    return {milestone_id(t.name, candidate.key, event.identity.text, event.identity_ms) for t in candidate.trackers}
 
 
 def _seen(event: ChangeEvent, known: Known) -> str:

@@ -9,10 +9,11 @@ import msgspec
 from consumer.core.compiled import Rules
 from consumer.core.events import WITH_VALUES, ChangeEvent, FieldChange, Kind
 from consumer.core.judging import FieldRules, Judged
+from consumer.core.milestones import milestone_id
 from consumer.core.trackers import AFTER_RETURN, BASELINE, Tracker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class StateKey(NamedTuple):
@@ -26,14 +27,16 @@ class StateKey(NamedTuple):
 class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A change of one field that touches its document's state, and the trackers whose rules it meets.
 
-    `unjudged`: (tracker, reason) of those that cannot tell. `within`: of those that wait for a return, the ones that
-    hold now, whether or not this kind of change may be their milestone; None where no tracker waits.
+    `ids`: those of its milestones, by tracker, if it makes any. They need no state: they are made while another batch is
+    stored. `unjudged`: (tracker, reason) of those that cannot tell. `within`: of those that wait for a return, the ones
+    that hold now, whether or not this kind of change may be their milestone; None where no tracker waits.
     """
 
     key: StateKey
     event: ChangeEvent
     change: FieldChange
     trackers: tuple[Tracker, ...]
+    ids: Mapping[str, str]
     unjudged: tuple[tuple[str, str], ...] = ()
     within: tuple[str, ...] | None = None
 
@@ -61,21 +64,28 @@ def state_keys(candidates: Sequence[Candidate]) -> set[StateKey]:
 
 
 _NOBODY = Judged(())
+_NO_IDS: Mapping[str, str] = {}
 
 
 def candidate_of(event: ChangeEvent, change: FieldChange, rules: FieldRules | None) -> Candidate:
     """A change of one field, by the rules of that field."""
     key = StateKey(event.document_type, event.reference_name, change.track_field)
     if rules is None or event.kind not in WITH_VALUES:
-        return Candidate(key, event, change, ())
+        return Candidate(key, event, change, (), _NO_IDS)
     if rules.is_plain:
-        return Candidate(key, event, change, () if change.after is None else _made(rules.of(change.after), event))
+        trackers = () if change.after is None else _made(rules.of(change.after), event)
+        return Candidate(key, event, change, trackers, _ids(trackers, key, event))
     judged = _NOBODY if change.after is None else rules.judge(event, change.after)
     within = None
     if rules.waits_for_return:
         within = tuple(t.name for t in judged.met if t.rule.mode == AFTER_RETURN)
-    trackers = tuple(t for t in judged.met if not t.disabled)
-    return Candidate(key, event, change, _made(trackers, event), judged.unjudged, within)
+    trackers = _made(tuple(t for t in judged.met if not t.disabled), event)
+    return Candidate(key, event, change, trackers, _ids(trackers, key, event), judged.unjudged, within)
+
+
+def _ids(trackers: tuple[Tracker, ...], key: StateKey, event: ChangeEvent) -> Mapping[str, str]:
+    identity, at_ms = event.identity.text, event.identity_ms
+    return {t.name: milestone_id(t.name, key, identity, at_ms) for t in trackers} if trackers else _NO_IDS
 
 
 def _made(trackers: tuple[Tracker, ...], event: ChangeEvent) -> tuple[Tracker, ...]:

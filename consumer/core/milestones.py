@@ -26,7 +26,7 @@ _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
-class Milestone(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class Milestone(msgspec.Struct, frozen=True, gc=False):
     """One row of `milestone`. Times are µs since the epoch, UTC; `labels` is a JSON object, its names in order."""
 
     id: str

@@ -170,7 +170,7 @@ def test_what_came_before_changes_no_verdict(compiled: Envelopes) -> None:
     assert {CLOSER, UNTRACKED, UNCHANGED, TASK, "tabGröße"} == set(alone)
     plan, programs = compiled.make_plan(COLUMNS), compiled.make_programs(())
     for before in texts:
-        behind = [text for one in texts for text in (before, one)]
+        behind: list[bytes | None] = [text for one in texts for text in (before, one)]
         untracked, unchanged, others = compiled.look(plan, programs, behind)
         seen = dict(others)
         expected = {2 * at + 1: one for at, one in enumerate(alone) if one not in (UNTRACKED, UNCHANGED)}
