@@ -27,9 +27,10 @@ class StateKey(NamedTuple):
 class Candidate(msgspec.Struct, frozen=True, gc=False):
     """A change of one field that touches its document's state, and the trackers whose rules it meets.
 
-    `ids`: those of its milestones, by tracker, if it makes any. They need no state: they are made while another batch is
-    stored. `unjudged`: (tracker, reason) of those that cannot tell. `within`: of those that wait for a return, the ones
-    that hold now, whether or not this kind of change may be their milestone; None where no tracker waits.
+    `ids`: those of its milestones, by tracker, if it makes any; no state is needed for them, so they are made while
+    another batch is stored. `unjudged`: (tracker, reason) of those that cannot tell. `within`: of those that wait for a
+    return, the ones that hold now, whether or not this kind of change may be their milestone; None where no tracker
+    waits.
     """
 
     key: StateKey

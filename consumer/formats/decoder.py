@@ -52,7 +52,8 @@ class ChangeDecoder:
         self._avro = AvroRecords(avro_tables, avro, options, self._keys, programs)
         self._json = JsonRecords(json_tables, options, self._keys, self._avro)
         self._json_change = self._json.change
-        self._look = glance_of(json_tables, programs).look if options.shape in _ENVELOPES else _see_nothing
+        glance = glance_of(json_tables, programs, options.unavailable)
+        self._look = glance.look if options.shape in _ENVELOPES else _see_nothing
 
     def decode(self, batch: Batch) -> Decoded:
         """What became of each record at or above `stored`: an event, a dead letter, or a count by kind.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -18,6 +18,11 @@ from consumer.formats.row_change import KINDS, RowChange
 from consumer.formats.rows import JsonRows
 from consumer.formats.source_block import Source, Transaction
 from consumer.formats.tables import Tables
+
+if TYPE_CHECKING:
+    from consumer.core.events import ChangeEvent
+    from consumer.core.records import Batch, Record
+    from consumer.formats.row_change import Reading
 
 _TABLE, _WRAPPER = b'"table":"', b'{"schema":'
 _NAME = len(_TABLE)
@@ -32,6 +37,13 @@ _NO_ENCODINGS: Mapping[str, Encoding] = {}
 _CANNOT_BE_READ = (UnicodeDecodeError, msgspec.DecodeError, RecursionError)
 
 
+class Change(Protocol):
+    """A change of a tracked row."""
+
+    def event(self, record: Record, batch: Batch, reading: Reading) -> ChangeEvent | str:
+        """The event, or `unchanged`; raises Poison."""
+
+
 class Glanced(NamedTuple):
     """What some records say: of tables that nobody tracks, or no change of what anybody tracks.
 
@@ -40,7 +52,7 @@ class Glanced(NamedTuple):
 
     untracked: int
     unchanged: int
-    others: Sequence[tuple[int, RowChange | None]]
+    others: Sequence[tuple[int, Change | None]]
 
 
 class _NamedSource(msgspec.Struct, gc=False):

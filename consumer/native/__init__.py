@@ -7,17 +7,31 @@ from typing import Protocol, TypeAlias
 AvroProgram: TypeAlias = tuple[int, bytes, bytes, bytes, bytes, bytes, int, int, int, int]
 """How records of one Avro schema are passed over: `_envelopes.pyi`."""
 
+TableColumns: TypeAlias = tuple[bytes, tuple[bytes, ...], tuple[bytes, ...] | None]
+"""A table: its name, its tracked columns, and what else of a row is told of usual changes; None: none is told."""
+
+Facts: TypeAlias = tuple[
+    tuple[str | None, ...] | None,
+    tuple[str | None, ...],
+    tuple[str, str],
+    str | None,
+    int | None,
+    int,
+    int | None,
+]
+"""What a usual change says: `_envelopes.pyi`."""
+
 
 class Envelopes(Protocol):
     """The first look at envelopes: what `_envelopes.pyi` promises."""
 
-    def make_plan(self, tables: tuple[tuple[bytes, ...], ...], /) -> object: ...
+    def make_plan(self, tables: tuple[TableColumns, ...], /) -> object: ...
 
     def make_programs(self, programs: tuple[AvroProgram, ...], /) -> object: ...
 
     def look(
         self, plan: object, programs: object, values: list[bytes | None], /
-    ) -> tuple[int, int, list[tuple[int, int]]]: ...
+    ) -> tuple[int, int, list[tuple[int, int, Facts | None]]]: ...
 
 
 envelopes: Envelopes | None

@@ -6,104 +6,10 @@
 #include <stdlib.h>
 
 #include "avro.h"
+#include "tables.h"
+#include "told.h"
 
-static const char PLAN[] = "milestones.plan", PROGRAMS[] = "milestones.programs";
-
-static void free_plan(Plan *plan)
-{
-    if (plan == NULL)
-        return;
-    free(plan->table);
-    free(plan->slot);
-    free(plan->names);
-    free(plan);
-}
-
-static void forget_plan(PyObject *capsule)
-{
-    free_plan(PyCapsule_GetPointer(capsule, PLAN));
-}
-
-/* The bytes of an object; 0 with an exception set where it has none. */
-static int bytes_of(PyObject *object, Span *bytes)
-{
-    char *at;
-    Py_ssize_t length;
-    if (PyBytes_AsStringAndSize(object, &at, &length) < 0)
-        return 0;
-    *bytes = (Span){(Text)at, (size_t)length};
-    return 1;
-}
-
-/* The next table and its columns: one of the tuple's tuples. Adds up the bytes of its names where `names` is NULL. */
-static int take_table(PyObject *columns, int32_t number, Table *table, uint8_t *names, size_t *used)
-{
-    if (!PyTuple_Check(columns) || PyTuple_Size(columns) < 2) {
-        PyErr_SetString(PyExc_TypeError, "a table is a tuple of its name and one column or more");
-        return 0;
-    }
-    Py_ssize_t count = PyTuple_Size(columns);
-    table->number = number;
-    table->columns = count - 1 > MOST_COLUMNS ? MOST_COLUMNS + 1 : (int32_t)(count - 1);
-    for (Py_ssize_t at = 0; at < count && at <= MOST_COLUMNS; at++) {
-        Span name;
-        if (!bytes_of(PyTuple_GetItem(columns, at), &name))
-            return 0;
-        if (names != NULL) {
-            memcpy(names + *used, name.at, name.length);
-            Span *to = at == 0 ? &table->name : &table->column[at - 1];
-            *to = (Span){names + *used, name.length};
-            if (at > 0)
-                table->lengths |= (uint64_t)1 << (name.length & 63);
-        }
-        *used += name.length;
-    }
-    return 1;
-}
-
-static int take_tables(PyObject *tables, Py_ssize_t count, Plan *plan)
-{
-    size_t bytes = 0, used = 0;
-    for (Py_ssize_t at = 0; at < count; at++)
-        if (!take_table(PyTuple_GetItem(tables, at), (int32_t)at, &plan->table[at], NULL, &bytes))
-            return 0;
-    if ((plan->names = malloc(bytes + 1)) == NULL) {
-        PyErr_NoMemory();
-        return 0;
-    }
-    for (Py_ssize_t at = 0; at < count; at++) {
-        Table *table = &plan->table[at];
-        if (!take_table(PyTuple_GetItem(tables, at), (int32_t)at, table, plan->names, &used))
-            return 0;
-        plan->slot[slot_of(plan, table->name)] = (int32_t)at;
-    }
-    return 1;
-}
-
-static PyObject *make_plan(PyObject *Py_UNUSED(module), PyObject *tables)
-{
-    if (!PyTuple_Check(tables)) {
-        PyErr_SetString(PyExc_TypeError, "tables are a tuple");
-        return NULL;
-    }
-    Py_ssize_t count = PyTuple_Size(tables);
-    Plan *plan = calloc(1, sizeof *plan);
-    if (plan == NULL)
-        return PyErr_NoMemory();
-    for (plan->slots = 4; plan->slots < 2 * (size_t)count; plan->slots *= 2)
-        ;
-    plan->table = calloc((size_t)count + 1, sizeof *plan->table);
-    plan->slot = malloc(plan->slots * sizeof *plan->slot);
-    if (plan->table == NULL || plan->slot == NULL) {
-        free_plan(plan);
-        return PyErr_NoMemory();
-    }
-    memset(plan->slot, 0xFF, plan->slots * sizeof *plan->slot);
-    PyObject *capsule = take_tables(tables, count, plan) ? PyCapsule_New(plan, PLAN, forget_plan) : NULL;
-    if (capsule == NULL)
-        free_plan(plan);
-    return capsule;
-}
+static const char PROGRAMS[] = "milestones.programs";
 
 /* The texts of a tuple of bytes and None; 0 with an exception set for anything else. */
 static int take_texts(PyObject *values, Py_ssize_t count, Span *texts)
@@ -118,17 +24,30 @@ static int take_texts(PyObject *values, Py_ssize_t count, Span *texts)
     return 1;
 }
 
-/* The places and tables of all that is neither untracked nor unchanged. */
-static PyObject *others_of(const int32_t *says, Py_ssize_t count)
+typedef struct {
+    int32_t what;
+    size_t kept; /* The place of its facts, or NOT_KEPT. */
+} Said;
+
+/* (place, table, what is told or None) of a record. */
+static PyObject *other_of(Py_ssize_t at, Said said, const Facts *facts, const Plan *plan)
+{
+    PyObject *told = said.kept == NOT_KEPT ? Py_NewRef(Py_None)
+                                           : told_of(facts->span + said.kept, &plan->table[said.what]);
+    return told == NULL ? NULL : Py_BuildValue("(niN)", at, (int)said.what, told);
+}
+
+/* All that is neither untracked nor unchanged. */
+static PyObject *others_of(const Said *said, Py_ssize_t count, const Facts *facts, const Plan *plan)
 {
     PyObject *others = PyList_New(0);
     for (Py_ssize_t at = 0; others != NULL && at < count; at++) {
-        if (says[at] == UNTRACKED || says[at] == UNCHANGED)
+        if (said[at].what == UNTRACKED || said[at].what == UNCHANGED)
             continue;
-        PyObject *pair = Py_BuildValue("(ni)", at, (int)says[at]);
-        if (pair == NULL || PyList_Append(others, pair) < 0)
+        PyObject *other = other_of(at, said[at], facts, plan);
+        if (other == NULL || PyList_Append(others, other) < 0)
             Py_CLEAR(others);
-        Py_XDECREF(pair);
+        Py_XDECREF(other);
     }
     return others;
 }
@@ -222,30 +141,39 @@ static PyObject *make_programs(PyObject *Py_UNUSED(module), PyObject *said)
     return capsule;
 }
 
+static Said said_of(Span text, const Plan *plan, const Programs *programs, Memories *memories, Facts *facts)
+{
+    if (*text.at == 0)
+        return (Said){wired_says(text.at, text.length, programs), NOT_KEPT};
+    Envelope envelope;
+    int32_t what = envelope_says(text.at, text.length, plan, memories, &envelope);
+    return (Said){what, what < 0 ? NOT_KEPT : keep(facts, &envelope, &plan->table[what])};
+}
+
 static PyObject *look_at(PyObject *values, const Plan *plan, const Programs *programs)
 {
     Py_ssize_t count = PyTuple_Size(values), untracked = 0, unchanged = 0;
     Span *texts = calloc((size_t)count + 1, sizeof *texts);
-    int32_t *says = calloc((size_t)count + 1, sizeof *says);
+    Said *said = calloc((size_t)count + 1, sizeof *said);
     Memories *memories = calloc(1, sizeof *memories);
+    Facts facts = {NULL, 0, 0};
     PyObject *others = NULL;
-    if (texts == NULL || says == NULL || memories == NULL) {
+    if (texts == NULL || said == NULL || memories == NULL) {
         PyErr_NoMemory();
     } else if (take_texts(values, count, texts)) {
         Py_BEGIN_ALLOW_THREADS
         for (Py_ssize_t at = 0; at < count; at++) {
-            Span text = texts[at];
-            says[at] = *text.at == 0 ? wired_says(text.at, text.length, programs)
-                                     : envelope_says(text.at, text.length, plan, memories);
-            untracked += says[at] == UNTRACKED;
-            unchanged += says[at] == UNCHANGED;
+            said[at] = said_of(texts[at], plan, programs, memories, &facts);
+            untracked += said[at].what == UNTRACKED;
+            unchanged += said[at].what == UNCHANGED;
         }
         Py_END_ALLOW_THREADS
-        others = others_of(says, count);
+        others = others_of(said, count, &facts, plan);
     }
     free(texts);
-    free(says);
+    free(said);
     free(memories);
+    free(facts.span);
     return others == NULL ? NULL : Py_BuildValue("(nnN)", untracked, unchanged, others);
 }
 

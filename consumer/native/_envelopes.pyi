@@ -1,9 +1,10 @@
 """Debezium's envelopes at a glance, in JSON and in Avro, without the interpreter's lock: `_envelopes.c`."""
 
-from consumer.native import AvroProgram
+from consumer.native import AvroProgram, Facts, TableColumns
 
-def make_plan(tables: tuple[tuple[bytes, ...], ...], /) -> object:
-    """A plan for `look`, of tables as records name them: the name and behind it one column or more, all in UTF-8.
+def make_plan(tables: tuple[TableColumns, ...], /) -> object:
+    """A plan for `look`, of tables as records name them: the name, one tracked column or more, and those beside them
+    that are told of a usual change (None: nothing is told of this table's), all in UTF-8.
 
     Raises:
         TypeError: `tables` is of another form.
@@ -20,11 +21,18 @@ def make_programs(programs: tuple[AvroProgram, ...], /) -> object:
         TypeError, ValueError: they are of another form, or refer to what they do not have.
     """
 
-def look(plan: object, programs: object, values: list[bytes | None], /) -> tuple[int, int, list[tuple[int, int]]]:
+def look(
+    plan: object, programs: object, values: list[bytes | None], /
+) -> tuple[int, int, list[tuple[int, int, Facts | None]]]:
     """How many of some values are changes of untracked tables and how many leave every column as it was.
 
     Then the others by their place in the list, each with the table's place in the plan whose change it seems to be;
-    -1 where nothing can be told at a glance.
+    -1 where nothing can be told at a glance. And what a usual change says; None for one that is not usual.
+
+    Usual is an update with both rows or a create, from a binary log, with texts or nulls for columns. Told are: the
+    tracked columns before it (None: it is a create), the columns after it, those beside the tracked ones last (None for
+    one that is empty or, of these, absent); the file of the log with its server, and the place in it; `source.gtid`;
+    `transaction.total_order`; `source.ts_ms`; `source.ts_us`.
 
     Raises:
         TypeError: a value is neither bytes nor None.

@@ -27,14 +27,24 @@ typedef struct {
 } Memories;
 
 typedef struct {
-    Row before, after;
+    Row before, after, source;
     Span table;
+    Span total_order; /* of `transaction` */
     uint8_t op;
 } Envelope;
 
-/* Of a table that nobody tracks no column is looked at, and of `source` one. */
+#define TEXT(literal) {(Text)(literal), sizeof(literal) - 1}
+
+/* The members of `source` by their number. Of a change in which everything is usual those from LSN on are null. */
+enum { IN_TABLE, IN_TS_MS, IN_TS_US, IN_SERVER_ID, IN_GTID, IN_FILE, IN_POS, IN_ROW, IN_LSN, SOURCE_MEMBERS = 13 };
+
+static const Table SOURCE = {
+    .columns = SOURCE_MEMBERS, .lengths = 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 9 | 1 << 13,
+    .column = {TEXT("table"), TEXT("ts_ms"), TEXT("ts_us"), TEXT("server_id"), TEXT("gtid"), TEXT("file"), TEXT("pos"),
+               TEXT("row"), TEXT("lsn"), TEXT("txId"), TEXT("document_type"), TEXT("id"), TEXT("time")},
+};
+/* Of a table that nobody tracks no column is looked at. */
 static const Table NOBODYS = {.columns = 0};
-static const Table SOURCE = {.columns = 1, .lengths = 1 << 5, .column = {{(Text) "table", 5}}};
 
 static const char TABLE_MARK[] = "\"table\":\"";
 enum { MARK = sizeof TABLE_MARK - 1 };
@@ -106,17 +116,16 @@ static Span seeming_table(Text text, Text end)
 }
 
 /* `source`, with the table's name, which is written as it is. */
-static Text read_source(Text p, Text end, Memory *memory, Span *table)
+static Text read_source(Text p, Text end, Memory *memory, Envelope *envelope)
 {
-    Row source;
-    source.is_there = 0;
-    p = read_row(p, end, &SOURCE, memory, &source);
-    if (p == NULL || !source.is_there)
+    Row *source = &envelope->source;
+    p = read_row(p, end, &SOURCE, memory, source);
+    if (p == NULL || !source->is_there)
         return NULL;
-    Span name = source.column[0];
+    Span name = source->column[IN_TABLE];
     if (name.at == NULL || *name.at != '"' || memchr(name.at, '\\', name.length) != NULL)
         return NULL;
-    *table = (Span){name.at + 1, name.length - 2};
+    envelope->table = (Span){name.at + 1, name.length - 2};
     return p;
 }
 
@@ -132,7 +141,7 @@ static Text read_integer(Text p, Text end)
 }
 
 /* `transaction`: null, or an `id` that is a text, and where the change stands in it. */
-static Text read_transaction(Text p, Text end)
+static Text read_transaction(Text p, Text end, Span *total_order)
 {
     int more, plain;
     if (*p != '{')
@@ -140,14 +149,17 @@ static Text read_transaction(Text p, Text end)
     p = json_first(p, '}', &more);
     while (more) {
         Span name;
-        if ((p = json_name(p, end, &name)) == NULL)
+        Text value = json_name(p, end, &name);
+        if (value == NULL)
             return NULL;
         if (NAMED(name, "id"))
-            p = *p == '"' ? json_string(p, end, &plain) : json_word(p, end, "null", 4);
+            p = *value == '"' ? json_string(value, end, &plain) : json_word(value, end, "null", 4);
         else if (NAMED(name, "total_order"))
-            p = read_integer(p, end);
+            p = read_integer(value, end);
         else
-            p = json_value(p, end, 2);
+            p = json_value(value, end, 2);
+        if (p != NULL && NAMED(name, "total_order"))
+            *total_order = (Span){value, (size_t)(p - value)};
         if (p == NULL || (p = json_next(p, '}', &more)) == NULL)
             return NULL;
     }
@@ -178,7 +190,7 @@ static inline Text read_member(Text p, Text end, Span name, const Table *table, 
     }
     if (NAMED(name, "source")) {
         *known = 4;
-        return read_source(p, end, source, &envelope->table);
+        return read_source(p, end, source, envelope);
     }
     if (NAMED(name, "op")) {
         *known = 8;
@@ -190,24 +202,25 @@ static inline Text read_member(Text p, Text end, Span name, const Table *table, 
     }
     if (NAMED(name, "transaction")) {
         *known = 32;
-        return read_transaction(p, end);
+        return read_transaction(p, end, &envelope->total_order);
     }
     return json_value(p, end, 1);
 }
 
-static inline int is_unchanged(const Envelope *envelope, int32_t columns)
+static inline int is_unchanged(const Envelope *envelope, int32_t tracked)
 {
     const Row *before = &envelope->before, *after = &envelope->after;
     if (envelope->op != 'u' || !before->is_there || !after->is_there)
         return 0;
-    for (int32_t column = 0; column < columns; column++)
+    for (int32_t column = 0; column < tracked; column++)
         if (before->column[column].at == NULL || !spans_equal(before->column[column], after->column[column]))
             return 0;
     return 1;
 }
 
-/* What one record says. Behind its bytes there is a 0; they stay where they are as long as the memories are used. */
-static int32_t envelope_says(Text p, size_t length, const Plan *plan, Memories *memories)
+/* What one record says. Behind its bytes there is a 0; they stay where they are as long as the memories are used.
+   `*envelope` is whole where it is a change of a tracked table. */
+static int32_t envelope_says(Text p, size_t length, const Plan *plan, Memories *memories, Envelope *envelope)
 {
     static const char wrapper[] = "{\"schema\":";
     Text end = p + length;
@@ -215,13 +228,12 @@ static int32_t envelope_says(Text p, size_t length, const Plan *plan, Memories *
         return CLOSER;
     Span seeming = seeming_table(p, end);
     const Table *table = table_named(plan, seeming);
-    if (table != NULL && table->columns > MOST_COLUMNS)
+    if (table != NULL && table->tracked > MOST_COLUMNS)
         return CLOSER;
     Memory *rows = &memories->row[hash_of(seeming) % MEMORIES];
-    Envelope envelope;
-    envelope.before.is_there = envelope.after.is_there = 0;
-    envelope.table = (Span){end, 0};
-    envelope.op = 0;
+    envelope->before.is_there = envelope->after.is_there = envelope->source.is_there = 0;
+    envelope->table = envelope->total_order = (Span){end, 0};
+    envelope->op = 0;
     unsigned had = 0, known;
     int more;
     p = json_first(p, '}', &more);
@@ -229,18 +241,18 @@ static int32_t envelope_says(Text p, size_t length, const Plan *plan, Memories *
         Span name;
         if ((p = json_name(p, end, &name)) == NULL)
             return CLOSER;
-        p = read_member(p, end, name, table == NULL ? &NOBODYS : table, rows, &memories->source, &envelope, &known);
+        p = read_member(p, end, name, table == NULL ? &NOBODYS : table, rows, &memories->source, envelope, &known);
         if (p == NULL || (had & known) != 0)
             return CLOSER;
         had |= known;
         if ((p = json_next(p, '}', &more)) == NULL)
             return CLOSER;
     }
-    if (p != end || envelope.op == 0 || envelope.table.length == 0 || table_named(plan, envelope.table) != table)
+    if (p != end || envelope->op == 0 || envelope->table.length == 0 || table_named(plan, envelope->table) != table)
         return CLOSER;
     if (table == NULL)
         return UNTRACKED;
-    return is_unchanged(&envelope, table->columns) ? UNCHANGED : table->number;
+    return is_unchanged(envelope, table->tracked) ? UNCHANGED : table->number;
 }
 
 #endif

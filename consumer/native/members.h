@@ -9,10 +9,13 @@
 #include "json.h"
 #include "programs.h"
 
+/* The columns whose changes count come first, and after them what else is told of a change. */
 typedef struct {
     Span name;
     int32_t number;
-    int32_t columns; /* More than MOST_COLUMNS: it is always looked at more closely. */
+    int32_t tracked; /* More than MOST_COLUMNS: it is always looked at more closely. */
+    int32_t columns;
+    int32_t is_told; /* Whether usual changes are told in full: facts.h. */
     uint64_t lengths; /* Bit n: there is a column whose name has n bytes, or n + 64, and so on. */
     Span column[MOST_COLUMNS];
 } Table;

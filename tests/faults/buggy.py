@@ -11,11 +11,12 @@ from msgspec.structs import replace
 
 from consumer.batch import Read
 from consumer.cli import main
-from consumer.core.events import SourceIdentity
+from consumer.core.events import ChangeEvent
 from consumer.core.milestones import Milestone
 from consumer.core.records import Batch, DeadLetter
 from consumer.faults import fault_point
-from consumer.formats import row_change
+from consumer.formats.row_change import RowChange
+from consumer.formats.usual_change import UsualChange
 from consumer.kafka.publisher import Publisher
 from consumer.postgres import transaction
 from consumer.postgres.store import Store
@@ -67,15 +68,19 @@ def offsets_outside_the_transaction() -> None:
 
 def dedupe_by_offset_only() -> None:
     """A change that is delivered again is another change."""
-    module: Any = row_change
-    real = module.identity_of
+    for change in (RowChange, UsualChange):
+        change.event = _with_offset(change.event)  # type: ignore[method-assign]
 
-    def with_offset(*arguments: Any) -> SourceIdentity:
-        identity: SourceIdentity = real(*arguments)
-        origin = arguments[3]
-        return replace(identity, text=f"{identity.text}#{origin.partition}-{origin.offset}", transaction=None)
 
-    module.identity_of = with_offset
+def _with_offset(real: Callable[..., ChangeEvent | str]) -> Callable[..., ChangeEvent | str]:
+    def event(*arguments: Any) -> ChangeEvent | str:
+        event = real(*arguments)
+        if isinstance(event, str):
+            return event
+        text = f"{event.identity.text}#{event.origin.partition}-{event.origin.offset}"
+        return replace(event, identity=replace(event.identity, text=text, transaction=None))
+
+    return event
 
 
 BUGS: dict[str, Callable[[], None]] = {

@@ -102,7 +102,7 @@ def test_programs_are_told_apart_by_their_ids(compiled: Envelopes) -> None:
     values: list[bytes | None] = [written(datum(f"tab{at}"), at) for at in range(300)]
     untracked, unchanged, others = compiled.look(compiled.make_plan(()), programs, values)
     assert (untracked, unchanged) == (99, 0)
-    assert [place for place, _ in others] == [at for at in range(300) if at % 3 or not at]
+    assert [place for place, _, _ in others] == [at for at in range(300) if at % 3 or not at]
 
 
 def test_programs_out_of_order_are_refused(compiled: Envelopes) -> None:

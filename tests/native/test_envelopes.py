@@ -26,7 +26,7 @@ def said(compiled: Envelopes, text: bytes) -> str:
     if untracked or unchanged:
         assert (untracked + unchanged, others) == (1, [])
         return UNTRACKED if untracked else UNCHANGED
-    ((place, table),) = others
+    ((place, table, _),) = others
     assert place == 0
     return CLOSER if table < 0 else COLUMNS[table][0].decode()
 
@@ -172,7 +172,7 @@ def test_what_came_before_changes_no_verdict(compiled: Envelopes) -> None:
     for before in texts:
         behind: list[bytes | None] = [text for one in texts for text in (before, one)]
         untracked, unchanged, others = compiled.look(plan, programs, behind)
-        seen = dict(others)
+        seen = {place: table for place, table, _ in others}
         expected = {2 * at + 1: one for at, one in enumerate(alone) if one not in (UNTRACKED, UNCHANGED)}
         of_before = said(compiled, before)
         assert {at for at in seen if at % 2} == expected.keys()
@@ -184,7 +184,7 @@ def test_what_came_before_changes_no_verdict(compiled: Envelopes) -> None:
 def test_more_columns_than_it_compares_are_compared_in_python(compiled: Envelopes) -> None:
     for columns, expected in ((32, 1), (33, 0)):
         names = [b"c%d" % at for at in range(columns)]
-        plan = compiled.make_plan(((b"tabTask", *names),))
+        plan = compiled.make_plan(((b"tabTask", tuple(names), None),))
         row = {name.decode(): 1 for name in names}
         _, unchanged, _ = compiled.look(
             plan, compiled.make_programs(()), [written(envelope("tabTask", before=row, after=row))]
@@ -193,17 +193,17 @@ def test_more_columns_than_it_compares_are_compared_in_python(compiled: Envelope
 
 
 def test_many_tables_are_told_apart(compiled: Envelopes) -> None:
-    tables = tuple((b"tab%d" % at, b"status") for at in range(1_000))
+    tables = tuple((b"tab%d" % at, (b"status",), None) for at in range(1_000))
     plan = compiled.make_plan(tables)
     values: list[bytes | None] = [written(envelope(f"tab{at}", "Open", "Done")) for at in range(1_001)]
-    assert compiled.look(plan, compiled.make_programs(()), values) == (1, 0, [(at, at) for at in range(1_000)])
+    assert compiled.look(plan, compiled.make_programs(()), values) == (1, 0, [(at, at, None) for at in range(1_000)])
 
 
 def test_nobody_tracks_anything(compiled: Envelopes) -> None:
     assert compiled.look(compiled.make_plan(()), compiled.make_programs(()), [written(envelope("tabTask")), None]) == (
         1,
         0,
-        [(1, -1)],
+        [(1, -1, None)],
     )
 
 
@@ -217,9 +217,14 @@ def test_wrong_arguments_are_refused(compiled: Envelopes) -> None:
         lambda: compiled.look(plan, plan, [b""]),
         lambda: compiled.make_plan([]),  # type: ignore[arg-type]
         lambda: compiled.make_plan(("text",)),  # type: ignore[arg-type]
-        lambda: compiled.make_plan(((b"tabTask", "status"),)),  # type: ignore[arg-type]
-        lambda: compiled.make_plan(((),)),
-        lambda: compiled.make_plan(((b"tabTask",),)),
+        lambda: compiled.make_plan(((b"tabTask", ("status",), None),)),  # type: ignore[arg-type]
+        lambda: compiled.make_plan(((b"tabTask", (b"status",), ("owner",)),)),  # type: ignore[arg-type]
+        lambda: compiled.make_plan(((b"tabTask", (b"status",), 7),)),  # type: ignore[arg-type]
+        lambda: compiled.make_plan((("tabTask", (b"status",), None),)),  # type: ignore[arg-type]
+        lambda: compiled.make_plan(((b"tabTask", [b"status"], None),)),  # type: ignore[arg-type]
+        lambda: compiled.make_plan(((b"tabTask", (), None),)),
+        lambda: compiled.make_plan(((),)),  # type: ignore[arg-type]
+        lambda: compiled.make_plan(((b"tabTask",),)),  # type: ignore[arg-type]
         lambda: compiled.make_programs([]),  # type: ignore[arg-type]
         lambda: compiled.make_programs((7,)),  # type: ignore[arg-type]
         lambda: compiled.make_programs(((7,),)),  # type: ignore[arg-type]

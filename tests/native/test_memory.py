@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from consumer.native import Envelopes
+from consumer.native import Envelopes, Facts
 from tests.native.avro import NO_PROGRAM, avro_damaged, avro_samples, changed_program
 from tests.native.samples import COLUMNS, envelope
 from tests.native.sanitized import says
@@ -51,7 +51,7 @@ def test_whatever_numbers_a_program_has_nothing_beside_it_is_read(driver: Path, 
     assert refused > 30
 
 
-def _verdict(seen: tuple[int, int, Sequence[tuple[int, int]]]) -> int:
+def _verdict(seen: tuple[int, int, Sequence[tuple[int, int, Facts | None]]]) -> int:
     untracked, unchanged, others = seen
     return -2 if untracked else -3 if unchanged else others[0][1]
 

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.core.values import UNAVAILABLE
 from consumer.errors import Poison
 from consumer.formats.avro_programs import AvroPrograms
 from consumer.formats.connect_json import SchemaReader
 from consumer.formats.debezium_json import DebeziumJson
 from consumer.formats.decoder import ChangeDecoder
-from consumer.formats.glance import Glance, Glanced
+from consumer.formats.glance import Change, Glance, Glanced
 from consumer.formats.native_glance import NativeGlance
 from consumer.formats.row_change import RowChange
 from consumer.formats.rows import JsonRows
@@ -26,14 +27,14 @@ from consumer.native import envelopes
 from tests.unit.samples import batch_of, mariadb_source, record, rules_of, tracker
 
 PLANS = rules_of(tracker(), tracker(document_type='Größe "A"')).plans
-TABLES = Tables(PLANS, lambda plan: JsonRows(plan, "__debezium_unavailable_value"))
+TABLES = Tables(PLANS, lambda plan: JsonRows(plan, UNAVAILABLE))
 Look = Callable[[list[bytes | None]], Glanced]
 LOOKS: list[Look] = [Glance(TABLES).look]
 if envelopes is not None:  # That it is, where everything is required, tests/native/ sees to.
-    LOOKS.append(NativeGlance(TABLES, AvroPrograms(envelopes)).look)
+    LOOKS.append(NativeGlance(TABLES, AvroPrograms(envelopes), UNAVAILABLE).look)
 EITHER = pytest.mark.parametrize("look", LOOKS, ids=["python", "native"][: len(LOOKS)])
 CLOSELY = DebeziumJson(TABLES, SchemaReader()).change
-Reader = Callable[[bytes], RowChange | str | None]
+Reader = Callable[[bytes], Change | str | None]
 
 NAMES = st.sampled_from(["tabSales Order", "tabNote", 'tabGröße "A"', "Sales Order", "tabMilestone", "", "t"])
 TEXTS = NAMES | st.sampled_from(['"table":"tabNote"', '\\"table\\":', "tabSales Order\\", "é"])
@@ -52,7 +53,7 @@ ENVELOPES = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-def seen_alone(look: Look, value: bytes | None) -> RowChange | str | None:
+def seen_alone(look: Look, value: bytes | None) -> Change | str | None:
     """What is seen of one record at a glance."""
     glanced = look([value])
     if glanced.others:
@@ -67,7 +68,7 @@ def seen_alone(look: Look, value: bytes | None) -> RowChange | str | None:
 def at_a_glance(look: Look) -> Reader:
     """What the decoder makes of a value: the closer look is for what cannot be told at a glance."""
 
-    def read(value: bytes) -> RowChange | str | None:
+    def read(value: bytes) -> Change | str | None:
         seen = seen_alone(look, value)
         return CLOSELY(value) if seen is None else seen
 
@@ -83,7 +84,7 @@ def said(reader: Reader, value: bytes) -> object:
     return comparable(change)
 
 
-def comparable(change: RowChange | str | None) -> object:
+def comparable(change: Change | str | None) -> object:
     """What was made of a value, in a form that can be compared."""
     if not isinstance(change, RowChange):
         return change
