@@ -26,8 +26,8 @@ from consumer.core.audit import (
     is_certain,
     unlike,
 )
-from consumer.core.matching import StateKey
 from consumer.core.milestones import Milestone, announced_value
+from consumer.core.states import StateKey
 from consumer.reading import Reading, Revisions
 from consumer.recomputing import Recomputation
 

@@ -11,9 +11,9 @@ from consumer.core.audit import Span
 from consumer.core.compiled import Rules
 from consumer.core.events import Kind
 from consumer.core.explaining import Known, Verdict, change_shown, explain
-from consumer.core.matching import Candidate, StateKey, match, state_keys
+from consumer.core.matching import Candidate, match, state_keys
 from consumer.core.records import Batch, Chunk, Partition, Record, offset_of
-from consumer.core.states import DocumentState
+from consumer.core.states import DocumentState, StateKey
 from consumer.core.told import DEAD_LETTER, Told
 from consumer.reading import DeadLetters, Reading, batch_of
 from consumer.recomputing import Recomputation

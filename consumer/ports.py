@@ -10,10 +10,9 @@ from consumer.core.compiled import Rules
 from consumer.core.evaluation import AliasKey, Evaluation
 from consumer.core.events import Decoded
 from consumer.core.followed import FollowedTracker
-from consumer.core.matching import StateKey
 from consumer.core.milestones import Event, Milestone
 from consumer.core.records import Batch, DeadLetter, Origin, Partition, Span
-from consumer.core.states import DocumentState
+from consumer.core.states import DocumentState, StateKey
 
 
 class Source(Protocol):

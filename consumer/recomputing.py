@@ -8,10 +8,10 @@ from typing import Protocol
 
 from consumer.core.audit import Span
 from consumer.core.evaluation import Alias, AliasKey, Context, Evaluation, alias_keys, evaluate
-from consumer.core.matching import Candidate, StateKey, state_keys
+from consumer.core.matching import Candidate, state_keys
 from consumer.core.milestones import Milestone
 from consumer.core.records import Partition
-from consumer.core.states import DocumentState
+from consumer.core.states import DocumentState, StateKey
 from consumer.reading import Reading
 
 _CANDIDATES_AT_ONCE = 2_000

@@ -11,10 +11,10 @@ from consumer.core.compiled import Rules
 from consumer.core.evaluation import BOTH_HALVES, Alias, AliasKey, Context, alias_keys, evaluate
 from consumer.core.events import Decoded
 from consumer.core.explaining import Known, explain
-from consumer.core.matching import StateKey, match
+from consumer.core.matching import match
 from consumer.core.milestones import Milestone
 from consumer.core.records import Batch, Partition, Record, Span, offset_of, partition_of
-from consumer.core.states import DocumentState
+from consumer.core.states import DocumentState, StateKey
 from consumer.core.told import Told
 from consumer.core.trackers import DocumentType
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from consumer.core.events import ChangeEvent, Kind
-from consumer.core.matching import Candidate, StateKey
+from consumer.core.matching import Candidate
 from consumer.core.milestones import Milestone, labels_text
 from consumer.core.occurrences import comes_from, is_due, tells
 from consumer.core.renames import arrive, leave
-from consumer.core.states import DocumentState
+from consumer.core.states import DocumentState, StateKey
 from consumer.core.trackers import EVERY_NEW_VALUE, Tracker
 
 

@@ -11,9 +11,9 @@ from consumer.core.compiled import Rules
 from consumer.core.evaluation import came_from_of, document_of
 from consumer.core.events import WITH_VALUES, ChangeEvent, FieldChange, Kind
 from consumer.core.judging import Against
-from consumer.core.matching import Candidate, StateKey, match
+from consumer.core.matching import Candidate, match
 from consumer.core.occurrences import CameFrom, is_due, was_unknown
-from consumer.core.states import DocumentState
+from consumer.core.states import DocumentState, StateKey
 from consumer.core.told import NO_COLUMN, PLACEHOLDER, SAME, SAME_NORMALISED, Told
 from consumer.core.trackers import BASELINE, EVERY_NEW_VALUE, FIRST, Tracker
 

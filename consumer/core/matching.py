@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -10,18 +10,11 @@ from consumer.core.compiled import Rules
 from consumer.core.events import WITH_VALUES, ChangeEvent, FieldChange, Kind
 from consumer.core.judging import FieldRules, Judged
 from consumer.core.milestones import milestone_id
+from consumer.core.states import StateKey
 from consumer.core.trackers import AFTER_RETURN, BASELINE, Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-
-class StateKey(NamedTuple):
-    """A row of document_state. Sorts as PostgreSQL sorts it (collation "C")."""
-
-    reference_type: str
-    reference_name: str
-    track_field: str
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):

@@ -14,7 +14,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from consumer.core.matching import StateKey
+    from consumer.core.states import StateKey
 
 EVENT_TYPE = b"milestones.milestone-reached.v1"
 JSON = b"application/json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 REMEMBERED = 32
 """Source identities kept of each document and field."""
+
+
+class StateKey(NamedTuple):
+    """A row of document_state. Sorts as PostgreSQL sorts it (collation "C")."""
+
+    reference_type: str
+    reference_name: str
+    track_field: str
 
 
 class DocumentState(msgspec.Struct, gc=False):

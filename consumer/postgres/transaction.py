@@ -9,10 +9,9 @@ import msgspec
 
 from consumer.core.evaluation import Alias, AliasKey, Evaluation
 from consumer.core.followed import FollowedTracker
-from consumer.core.matching import StateKey
 from consumer.core.milestones import Milestone
 from consumer.core.records import DeadLetter, Origin, Partition, Span
-from consumer.core.states import DocumentState
+from consumer.core.states import DocumentState, StateKey
 from consumer.errors import AlreadyRecorded, DocumentAppeared, Superseded
 from consumer.faults import fault_point
 from consumer.postgres.arrays import array

@@ -14,10 +14,9 @@ import msgspec
 
 from consumer.core.audit import Announced, Behind, Expected, Repair, Told
 from consumer.core.evaluation import Alias, AliasKey
-from consumer.core.matching import StateKey
 from consumer.core.milestones import Milestone
 from consumer.core.records import Partition
-from consumer.core.states import DocumentState
+from consumer.core.states import DocumentState, StateKey
 from consumer.errors import MilestonesError
 
 _SCHEMA = """

@@ -14,8 +14,8 @@ import psycopg
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from consumer.core.matching import StateKey
 from consumer.core.milestones import Milestone, announcement, milestone_id
+from consumer.core.states import StateKey
 from tests.services import KafkaService
 from tests.services.service import wait_until
 

@@ -12,11 +12,10 @@ import msgspec
 
 from consumer.core.evaluation import BOTH_HALVES, Alias, AliasKey, Evaluation
 from consumer.core.followed import FollowedTracker
-from consumer.core.matching import StateKey
 from consumer.core.milestones import Milestone
 from consumer.core.positions import StoredPosition
 from consumer.core.records import DeadLetter, Origin, Partition, Span
-from consumer.core.states import DocumentState
+from consumer.core.states import DocumentState, StateKey
 from consumer.core.trackers import Rule, Tracker
 from consumer.errors import AlreadyRecorded, Superseded
 

@@ -8,9 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from consumer.batch import Verdicts, read_batch, store_batch
-from consumer.core.matching import StateKey
 from consumer.core.records import Batch, Partition, Span
-from consumer.core.states import DocumentState
+from consumer.core.states import DocumentState, StateKey
 from consumer.core.trackers import Trackers
 from consumer.formats.decoder import ChangeDecoder
 from consumer.postgres.store import Store

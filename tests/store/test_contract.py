@@ -10,11 +10,10 @@ import pytest
 
 from consumer.core.evaluation import BOTH_HALVES, Alias, AliasKey, Evaluation
 from consumer.core.followed import FollowedTracker
-from consumer.core.matching import StateKey
 from consumer.core.milestones import Milestone, milestone_id
 from consumer.core.positions import StoredPosition
 from consumer.core.records import DeadLetter, LastRecord, Origin, Partition, Span
-from consumer.core.states import DocumentState
+from consumer.core.states import DocumentState, StateKey
 from consumer.core.trackers import Tracker, trackers_from_json
 from consumer.errors import AlreadyRecorded, Superseded
 from tests.store.worlds import InMemory, InPostgres, WholeStore, World

@@ -7,9 +7,8 @@ from contextlib import ExitStack, closing, suppress
 import psycopg
 import pytest
 
-from consumer.core.matching import StateKey
 from consumer.core.records import Partition, Span
-from consumer.core.states import DocumentState
+from consumer.core.states import DocumentState, StateKey
 from consumer.errors import ConfigError, DocumentAppeared, StoreDown
 from consumer.postgres.blockers import end_blockers
 from consumer.postgres.connection import SessionLimits, connect

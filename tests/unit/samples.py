@@ -12,9 +12,10 @@ import msgspec
 from consumer.core.compiled import Rules, compile_rules
 from consumer.core.evaluation import Context
 from consumer.core.events import ChangeEvent, FieldChange, Kind, SourceIdentity
-from consumer.core.matching import Candidate, StateKey, match
+from consumer.core.matching import Candidate, match
 from consumer.core.milestones import Milestone
 from consumer.core.records import Batch, Origin, Partition, Record, Span, fingerprint, next_offset_of, partition_of
+from consumer.core.states import StateKey
 from consumer.core.trackers import DocumentType, Rule, Tracker, Trackers
 
 DATA = Path(__file__).parents[1] / "data"

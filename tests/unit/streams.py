@@ -9,10 +9,10 @@ from dataclasses import replace
 from consumer.captured import CapturedRecord
 from consumer.core.evaluation import BOTH_HALVES, Alias, AliasKey, alias_keys, evaluate
 from consumer.core.events import ChangeEvent, Kind
-from consumer.core.matching import StateKey, match
+from consumer.core.matching import match
 from consumer.core.milestones import Milestone
 from consumer.core.records import DeadLetter
-from consumer.core.states import DocumentState
+from consumer.core.states import DocumentState, StateKey
 from consumer.core.trackers import DocumentType, Tracker
 from consumer.formats.avro_schemas import Schemas
 from consumer.formats.decoder import ChangeDecoder

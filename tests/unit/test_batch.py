@@ -5,8 +5,8 @@ import json
 import pytest
 
 from consumer.batch import publish_batch, read_batch, store_batch
-from consumer.core.matching import StateKey
 from consumer.core.records import Batch, DeadLetter, Origin, Partition, Span
+from consumer.core.states import StateKey
 from consumer.errors import RefusedByDatabase, Superseded
 from tests.unit.samples import TOPIC, TOPIC_ID, record, tracker
 from tests.unit.world import OUTPUTS, Crash, World, change, poison

@@ -7,8 +7,7 @@ import pytest
 
 from consumer.core.evaluation import Evaluation, evaluate
 from consumer.core.events import Kind
-from consumer.core.matching import StateKey
-from consumer.core.states import DocumentState
+from consumer.core.states import DocumentState, StateKey
 from tests.unit.samples import NOW_US, REVISION, TOPIC_ID, Change, candidates_of, context, key_of, rules_of, tracker
 
 States = defaultdict[StateKey, DocumentState]

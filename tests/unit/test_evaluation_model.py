@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from consumer.core.evaluation import evaluate
 from consumer.core.events import Kind
-from consumer.core.matching import StateKey
-from consumer.core.states import DocumentState
+from consumer.core.states import DocumentState, StateKey
 from tests.unit.samples import Change, candidates_of, context, rules_of, tracker
 
 RULES = rules_of(tracker(), tracker(name="won", values=["Won"]), tracker(name="from A", from_values=["A"]))

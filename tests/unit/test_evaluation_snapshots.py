@@ -15,10 +15,10 @@ from msgspec.structs import replace
 
 from consumer.core.evaluation import BOTH_HALVES, Alias, AliasKey, Evaluation, evaluate
 from consumer.core.events import ChangeEvent, Kind
-from consumer.core.matching import StateKey, match
+from consumer.core.matching import match
 from consumer.core.milestones import Milestone
 from consumer.core.records import Origin
-from consumer.core.states import DocumentState
+from consumer.core.states import DocumentState, StateKey
 from consumer.core.trackers import SNAPSHOT_MODES, Tracker
 from tests.unit.samples import NOW_US, TOPIC_ID, Change, context, event_of, key_of, rules_of, tracker
 

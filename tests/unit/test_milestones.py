@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.matching import StateKey
 from consumer.core.milestones import Milestone, announcement, iso_time, labels_text, milestone_id
+from consumer.core.states import StateKey
 from tests.unit.samples import AT_MS, milestone
 
 NAMES = st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable())

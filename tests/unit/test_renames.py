@@ -8,9 +8,8 @@ import pytest
 from consumer.core.compiled import Rules
 from consumer.core.evaluation import BOTH_HALVES, Alias, AliasKey, evaluate
 from consumer.core.events import Kind
-from consumer.core.matching import StateKey
 from consumer.core.milestones import Milestone
-from consumer.core.states import DocumentState
+from consumer.core.states import DocumentState, StateKey
 from tests.unit.samples import Change, candidates_of, context, key_of, rules_of, tracker
 
 

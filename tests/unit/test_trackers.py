@@ -5,7 +5,8 @@ import json
 import pytest
 
 from consumer.core.events import Kind
-from consumer.core.matching import StateKey, match, state_keys
+from consumer.core.matching import match, state_keys
+from consumer.core.states import StateKey
 from consumer.core.tracker_text import tracker_from
 from consumer.core.trackers import OWN_DOCUMENT_TYPES, DocumentType, Rule, Tracker, check_together, trackers_from_json
 from consumer.core.values import Encoding
