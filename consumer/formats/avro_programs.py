@@ -21,7 +21,7 @@ from consumer.native import AvroProgram, Envelopes
 _PLAIN = {"null": 0, "boolean": 1, "int": 2, "long": 2, "string": 3, "bytes": 4}
 _FLOATS = {"float": 4, "double": 8}
 _FIXED, _ENUM, _RECORD, _UNION, _ARRAY, _MAP = range(5, 11)
-"""Kinds of types, as `consumer/native/avro.h` numbers them."""
+"""Kinds of types, as `consumer/native/programs.h` numbers them."""
 
 _ANY, _NULL = 0, 5
 _ROLES = {"before": 1, "after": 2, "source": 3, "op": 4}
@@ -38,6 +38,9 @@ _OF_SOURCE = {
 _NO_ROWS = -1
 _MOST_TYPES = 20_000
 """Of a schema, each type counted once."""
+
+_STEPS_A_BYTE = 256
+"""Of the items of a list: types without bytes would let a short record take for ever."""
 
 
 class AvroPrograms:
@@ -61,8 +64,16 @@ class AvroPrograms:
             tracked: the columns whose changes count; None where nobody tracks the table.
         """
         if id_.kind is IdKind.CONFLUENT and id_.number not in self._made:
-            self._made[id_.number] = program_of(id_.number, schema, table or "", tracked)
+            self._made[id_.number] = self._accepted(program_of(id_.number, schema, table or "", tracked))
             self._is_new = True
+
+    def _accepted(self, program: AvroProgram | None) -> AvroProgram | None:
+        """The program, if the compiled code takes it: not with more columns or branches than it has room for."""
+        try:
+            self.native.make_programs(() if program is None else (program,))
+        except (ValueError, OverflowError):
+            return None
+        return program
 
     def all(self) -> object:
         """The programs, as the compiled code has them."""
@@ -90,6 +101,7 @@ class _Types:
         self._types: list[tuple[int, int, int]] = []
         self._parts: list[int] = []
         self._places: dict[int, int] = {}
+        self._costs: list[tuple[int, int]] = []
 
     def program(self, number: int, node: object, table: bytes, tracked: Sequence[str] | None) -> AvroProgram:
         """The program.
@@ -131,9 +143,12 @@ class _Types:
 
     def _columns(self, row: object, tracked: Sequence[str]) -> list[int]:
         """Of each field of a row, its place among the tracked columns, all of which must be there."""
-        names = [*self._fields(row)]
+        fields = self._fields(row)
+        names = [*fields]
         if not tracked or not set(tracked) <= set(names):
             raise Unread
+        if any(self._has_floats(fields[name]) for name in tracked):
+            raise Unread  # They are compared by their bytes there, and no NaN is equal to another.
         return [tracked.index(name) if name in tracked else -1 for name in names]
 
     def _role(self, name: str, node: object) -> int:
@@ -157,6 +172,11 @@ class _Types:
         _, node = resolved(node, self._names)
         branches = node if isinstance(node, list) else [node]
         return all(resolved(branch, self._names)[0] in (*kinds, "null") for branch in branches)
+
+    def _has_floats(self, node: object) -> bool:
+        _, node = resolved(node, self._names)
+        branches = node if isinstance(node, list) else [node]
+        return any(resolved(branch, self._names)[0] in _FLOATS for branch in branches)
 
     def _record_in(self, node: object) -> object:
         """The record that a type is, or the one beside null."""
@@ -187,7 +207,24 @@ class _Types:
                 raise Unread
             place = self._places[id(node)] = len(self._types)
             self._types.append(made)
+            self._costs.append(self._cost(*made))
         return place
+
+    def _cost(self, kind: int, first: int, count: int) -> tuple[int, int]:
+        """How many steps it is at most to pass over a value of a type, and how many bytes it has at least."""
+        parts = (
+            [self._costs[place] for place in self._parts[first : first + count]] if kind in (_RECORD, _UNION) else []
+        )
+        steps, sizes = [steps for steps, _ in parts], [size for _, size in parts]
+        if kind == _RECORD:
+            return 1 + sum(steps), sum(sizes)
+        if kind == _UNION:
+            return 1 + max(steps, default=0), 1 + min(sizes, default=0)
+        if kind in (_ARRAY, _MAP):
+            item_steps, item_size = self._costs[first]
+            if item_steps > _STEPS_A_BYTE * (item_size + (kind == _MAP)):
+                raise Unread
+        return 1, count if kind == _FIXED else 0 if kind == _PLAIN["null"] else 1
 
     def _made(self, kind: str, node: object) -> tuple[int, int, int]:
         if isinstance(node, list):

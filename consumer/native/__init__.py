@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Protocol, TypeAlias
 
 AvroProgram: TypeAlias = tuple[int, bytes, bytes, bytes, bytes, bytes, int, int, int, int]
@@ -34,11 +35,13 @@ class Envelopes(Protocol):
     ) -> tuple[int, int, list[tuple[int, int, Facts | None]]]: ...
 
 
-envelopes: Envelopes | None
+_INTERFACE = 2
+"""Raised with every change of what goes to and fro: a file that was compiled before that is not used."""
+
+envelopes: Envelopes | None = None
 """None where it was not compiled."""
-try:
+with suppress(ImportError):
     from consumer.native import _envelopes
-except ImportError:
-    envelopes = None
-else:
-    envelopes = _envelopes
+
+    if getattr(_envelopes, "INTERFACE", 0) == _INTERFACE:
+        envelopes = _envelopes

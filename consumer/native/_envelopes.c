@@ -200,11 +200,23 @@ static PyMethodDef methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* As in __init__.py. */
+static int begin(PyObject *module)
+{
+    return PyModule_AddIntConstant(module, "INTERFACE", 2);
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, (void *)begin},
+    {0, NULL},
+};
+
 static struct PyModuleDef definition = {
     .m_base = PyModuleDef_HEAD_INIT,
     .m_name = "_envelopes",
     .m_size = 0,
     .m_methods = methods,
+    .m_slots = slots,
 };
 
 PyMODINIT_FUNC PyInit__envelopes(void)

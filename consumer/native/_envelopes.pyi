@@ -2,6 +2,9 @@
 
 from consumer.native import AvroProgram, Facts, TableColumns
 
+INTERFACE: int
+"""Which version of these functions was compiled: `consumer/native/__init__.py`."""
+
 def make_plan(tables: tuple[TableColumns, ...], /) -> object:
     """A plan for `look`, of tables as records name them: the name, one tracked column or more, and those beside them
     that are told of a usual change (None: nothing is told of this table's), all in UTF-8.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 from typing import Any
@@ -34,17 +35,48 @@ class CustomBuildHook(BuildHookInterface[Any]):
 
 
 def compiled(built: Path = _BUILT) -> str:
-    """Compiles anew; the reason why that cannot be done, or nothing."""
-    built.unlink(missing_ok=True)
-    compiler = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
-    include = f"-I{sysconfig.get_path('include')}"
-    command = [*shlex.split(compiler), *_FLAGS, include, str(_SOURCE), "-o", str(built)]
+    """Compiles anew; the reason why that cannot be done, or nothing. What was compiled before is there no more then."""
+    made = built.with_suffix(".new")
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        reason = _reason(made)
+        if reason:
+            built.unlink(missing_ok=True)
+        else:
+            made.replace(built)  # In one step: whoever begins meanwhile has the old one.
     except OSError as error:
-        return f"the C compiler {compiler} cannot be run ({error.strerror}); install one, or set CC"
+        return f"{built} cannot be written ({error.strerror})"
+    return reason
+
+
+def _reason(made: Path) -> str:
+    """Why the compiler that was asked for, or the first that might be there, cannot; nothing if one can."""
+    asked_for = os.environ.get("CC")
+    compilers = [asked_for] if asked_for else [*dict.fromkeys((sysconfig.get_config_var("CC") or "cc", "cc"))]
+    reasons = []
+    for compiler in compilers:
+        reason = _compiled_by(compiler, made)
+        if not reason:
+            return ""
+        reasons.append(reason)
+    return reasons[0]
+
+
+def _compiled_by(compiler: str, made: Path) -> str:
+    include = f"-I{sysconfig.get_path('include')}"
+    linking = ("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ()
+    try:
+        command = [*shlex.split(compiler), *_FLAGS, *linking, include, str(_SOURCE), "-o", str(made)]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, "LC_ALL": "C"},
+            check=False,
+        )
+    except (OSError, ValueError) as error:
+        return f"the C compiler {compiler} cannot be run ({error}); install one, or set CC"
     if done.returncode == 0:
         return ""
-    built.unlink(missing_ok=True)
-    said = next((line for line in done.stderr.splitlines() if "error" in line), f"it ended with {done.returncode}")
+    said = next((line for line in done.stderr.splitlines() if "error:" in line), f"it ended with {done.returncode}")
     return f"{compiler} could not compile {_SOURCE.name} ({said.strip()}); Python's headers are needed, too"

@@ -228,7 +228,7 @@ static int32_t envelope_says(Text p, size_t length, const Plan *plan, Memories *
         return CLOSER;
     Span seeming = seeming_table(p, end);
     const Table *table = table_named(plan, seeming);
-    if (table != NULL && table->tracked > MOST_COLUMNS)
+    if (seeming.length == 0 || (table != NULL && table->tracked > MOST_COLUMNS))
         return CLOSER;
     Memory *rows = &memories->row[hash_of(seeming) % MEMORIES];
     envelope->before.is_there = envelope->after.is_there = envelope->source.is_there = 0;

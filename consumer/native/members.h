@@ -1,8 +1,9 @@
 /* Rows and `source`: objects whose members stand in the same order in record after record.
 
    What an object had is remembered. Where the next one says the same, byte for byte, nothing is read again: a row after
-   a change is mostly the row before it, and the names of columns are those of the table's last record. Memories are
-   never believed: they only say with which bytes to compare, so that an object may be held against any other. */
+   a change is mostly the row before it, and the names of columns are those of the table's last record. That the same
+   bytes are the same member rests on two things: a memory is of one table, whose columns are numbered in it, and where
+   a value ends is not told by its bytes alone, but by what stands behind them. */
 #ifndef MILESTONES_MEMBERS_H
 #define MILESTONES_MEMBERS_H
 

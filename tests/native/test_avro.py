@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from math import nan
 from typing import Any
 
 import pytest
@@ -118,9 +120,10 @@ def test_blocks_of_items_with_their_size_are_read(compiled: Envelopes) -> None:
     assert said(compiled, one.replace(plain, b"abc\x04\x00\x00")) == CLOSER
 
 
-def decoded(schema: dict[str, Any], payloads: list[bytes], *, native: bool) -> Decoded:
+def decoded(schema: dict[str, Any], payloads: list[bytes], *, native: bool, tracked: Sequence[str] = ("a",)) -> Decoded:
     """What becomes of some records; the first is read before the others, so that its schema is known."""
-    decoder = ChangeDecoder(rules_of(tracker(track_field="a")), Options(native=native), SchemasById({1: schema}))
+    rules = rules_of(*(tracker(track_field=name) for name in tracked))
+    decoder = ChangeDecoder(rules, Options(native=native), SchemasById({1: schema}))
     made = [record(confluent(1, payload), offset=at) for at, payload in enumerate(payloads)]
     decoder.decode(batch_of(made[0]))
     return decoder.decode(batch_of(*made))
@@ -133,6 +136,58 @@ def enveloped(row: dict[str, Any]) -> dict[str, Any]:
         *SCHEMA["fields"][2:],
     ]  # fmt: skip
     return {**SCHEMA, "namespace": "", "fields": fields}
+
+
+def of_columns(**columns: object) -> dict[str, Any]:
+    """The schema of changes of rows with these columns, by their types."""
+    fields = [{"name": name, "type": type_} for name, type_ in columns.items()]
+    return enveloped({"type": "record", "name": "Row", "fields": fields})
+
+
+FLOAT: dict[str, Any] = {"type": "double", "connect.name": "io.debezium.time.Timestamp"}
+MANY = {f"c{at}": "string" for at in range(33)}
+
+
+@pytest.mark.parametrize(
+    ("columns", "tracked", "row"),
+    [
+        (MANY, (*MANY,), dict.fromkeys(MANY, "x")),
+        ({"a": "string", "b": ["null", *({"type": "fixed", "name": f"F{at}", "size": at} for at in range(1, 70))]},
+         ("a",), {"a": "x", "b": None}),
+        ({"a": "string"}, ("a",), {"a": "x"}),
+        ({"a": FLOAT}, ("a",), {"a": nan}),
+        ({"a": ["null", FLOAT]}, ("a",), {"a": nan}),
+        ({"a": "string", "b": FLOAT}, ("a",), {"a": "x", "b": nan}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("table", ["tabSales Order", "tabNote"])
+def test_what_it_has_no_room_for_and_what_is_not_equal_to_itself_is_read_in_python(
+    columns: Mapping[str, object], tracked: Sequence[str], row: object, table: str
+) -> None:
+    schema = of_columns(**columns)
+    payloads = [avro(schema, datum(table, before=row, after=row))] * 3
+    native, python = (decoded(schema, payloads, native=native, tracked=tracked) for native in (True, False))
+    assert native == python
+
+
+def nulls(number: int) -> dict[str, Any]:
+    """A type of so many parts, of which none has a byte."""
+    return {"type": "record", "name": "Nulls", "fields": [{"name": f"n{at}", "type": "null"} for at in range(number)]}
+
+
+@pytest.mark.parametrize(
+    ("column", "is_read"),
+    [
+        ({"type": "map", "values": nulls(200)}, True),
+        ({"type": "map", "values": nulls(300)}, False),
+        ({"type": "array", "items": ["null", nulls(200)]}, True),
+        ({"type": "array", "items": ["null", nulls(300)]}, False),
+        (nulls(300), True),
+    ],
+)
+def test_no_list_takes_more_than_some_steps_a_byte(column: object, is_read: bool) -> None:
+    schema = AvroSchema([json.dumps(of_columns(a="string", b=column))])
+    assert (program_of(1, schema, "tabNote", None) is not None) is is_read
 
 
 @given(records(depth=2), st.sampled_from(["tabSales Order", "tabNote"]), st.data())
