@@ -35,6 +35,7 @@ class StoreTransaction:
         self._connection = connection
         self._group, self._slot = group, slot
         self.recorded_at = 0
+        self._revision: str | None = None
         self._locked: set[StateKey] = set()
 
     def move(self, spans: Mapping[Partition, Span]) -> None:
@@ -62,10 +63,13 @@ class StoreTransaction:
         ).fetchall()
         if len(rows) != len(moving):
             raise Superseded("another instance stored these partitions; its work counts")
-        self.recorded_at = int(str(rows[0][0])) if rows else 0
+        if rows:
+            self.recorded_at, self._revision = int(str(rows[0][0])), str(rows[0][1])
 
     def trackers(self, known_revision: str) -> tuple[str, str] | None:
         """Revision and trackers (JSON) in force, or None if they are those of `known_revision`."""
+        if known_revision == self._revision:
+            return None
         row = self._connection.execute(_SQL["current_trackers"], {"known_revision": known_revision}).fetchone()
         if row is None or row[1] is None:
             return None

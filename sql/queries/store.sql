@@ -34,7 +34,8 @@ on conflict (topic, partition) do nothing;
 
 -- name: move_positions
 -- The compare-and-set, always the first statement of a store transaction. Fewer rows than partitions: another instance
--- was here. The locks are taken in order of partition.
+-- was here. The locks are taken in order of partition. Told beside it: the revision in force, which nearly always is the
+-- one known, so that nobody has to ask.
 with held as (
     select position.topic, position.partition, change.new_offset, change.published_offset,
            change.last_offset, change.last_timestamp, change.last_hash
@@ -60,7 +61,8 @@ set next_offset = held.new_offset,
     updated_at = now()
 from held
 where stream_position.topic = held.topic and stream_position.partition = held.partition
-returning (extract(epoch from now()) * 1000000)::bigint;
+returning (extract(epoch from now()) * 1000000)::bigint,
+    (select revision::text from tracker_revision order by number desc limit 1);
 
 -- name: current_trackers
 -- The revision in force; the trackers only when they are not the ones known.
