@@ -20,7 +20,7 @@ under another one is read again. Trackers that come with the stream itself (Frap
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import msgspec
 
@@ -31,6 +31,7 @@ from consumer.core.followed import FOLLOWED_TABLE, FollowedTracker, parted
 from consumer.core.matching import Candidate, match, state_keys
 from consumer.core.milestones import Announce, Event, Milestone, announcement
 from consumer.core.records import Batch, DeadLetter
+from consumer.core.states import StateKey
 from consumer.errors import AlreadyRecorded, DocumentAppeared, Transient
 from consumer.ports import Publisher, RulesInForce, Store
 
@@ -62,12 +63,16 @@ class Topics(msgspec.Struct, frozen=True):
 
 
 class Read(msgspec.Struct, frozen=True):
-    """A batch, decoded and matched under one revision of the trackers: nothing is decided yet."""
+    """A batch, decoded and matched under one revision of the trackers: nothing is decided yet.
+
+    `keys` are the document states that the candidates are decided by.
+    """
 
     batch: Batch
     revision: str
     decoded: Decoded
     candidates: Sequence[Candidate]
+    keys: Set[StateKey]
     followed: Sequence[FollowedTracker] = ()
 
     @property
@@ -80,10 +85,9 @@ def read_batch(batch: Batch, force: RulesInForce) -> Read:
     """Decodes and matches the records that have no verdict yet. Needs nobody: it runs while the last batch commits."""
     rules = force.rules
     decoded = force.decoder_for(rules).decode(batch)
-    if FOLLOWED_TABLE not in rules.plans:
-        return Read(batch, rules.revision, decoded, match(decoded.events, rules))
-    changes, followed = parted(decoded.events)
-    return Read(batch, rules.revision, decoded, match(changes, rules), followed)
+    changes, followed = parted(decoded.events) if FOLLOWED_TABLE in rules.plans else (decoded.events, ())
+    candidates = match(changes, rules)
+    return Read(batch, rules.revision, decoded, candidates, state_keys(candidates), followed)
 
 
 def read_whole(batch: Batch, force: RulesInForce) -> Read:
@@ -129,7 +133,7 @@ def _store(read: Read, force: RulesInForce, store: Store, recorded: frozenset[st
         starts = force.starts(read.revision, spans)  # partitions that this revision is used for the first time in
         tx.record_revision_starts(read.revision, starts)
         candidates = read.candidates
-        states = tx.document_states(state_keys(candidates))
+        states = tx.document_states(read.keys)
         first_halves = tx.first_halves(alias_keys(candidates))  # a rename is two records, in any order
         published = {(s.topic_id, s.partition): s.published for s in spans.values()}
         context = Context(tx.recorded_at, read.revision, published, recorded)
