@@ -45,11 +45,12 @@ class RepairedTables:
         return int(row[0])
 
     def _insert(self, milestones: Sequence[Milestone]) -> list[Milestone]:
-        rows: list[Any] = self._connection.execute(
-            _STORE["record_milestones"], milestone_columns(milestones)
-        ).fetchall()
-        inserted = {row[0] for row in rows}
-        return [milestone for milestone in milestones if milestone.id in inserted]
+        columns = milestone_columns(milestones)
+        if self._connection.execute(_STORE["record_milestones"], columns).rowcount == len(milestones):
+            return [*milestones]
+        rows: list[Any] = self._connection.execute(_STORE["recorded_before"], {"ids": columns["ids"]}).fetchall()
+        before = {row[0] for row in rows}
+        return [milestone for milestone in milestones if milestone.id not in before]
 
 
 @contextmanager

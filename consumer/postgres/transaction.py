@@ -148,10 +148,10 @@ class StoreTransaction:
             self._record_dead_letters(dead_letters)
 
     def _record_milestones(self, milestones: Sequence[Milestone]) -> None:
-        cursor = self._connection.execute(_SQL["record_milestones"], milestone_columns(milestones))
-        if cursor.rowcount != len(milestones):
-            inserted = {str(row[0]) for row in cursor.fetchall()}
-            raise AlreadyRecorded(frozenset(m.id for m in milestones) - inserted)
+        columns = milestone_columns(milestones)
+        if self._connection.execute(_SQL["record_milestones"], columns).rowcount != len(milestones):
+            rows = self._connection.execute(_SQL["recorded_before"], {"ids": columns["ids"]}).fetchall()
+            raise AlreadyRecorded(frozenset(str(row[0]) for row in rows))
 
     def _save_states(self, states: Mapping[StateKey, DocumentState]) -> None:
         changed = states.values()

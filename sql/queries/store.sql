@@ -131,10 +131,11 @@ with state as materialized (
            one.origin_offset, timestamptz 'epoch' + one.since * interval '1 microsecond' as since,
            timestamptz 'epoch' + one.ended_at * interval '1 microsecond' as ended_at,
            decode(one.recent, 'hex') as recent, decode(one.recent_transactions, 'hex') as recent_transactions
-    from unnest(%(shared)s::integer[], %(names)s::text[], %(values)s::text[], %(since)s::bigint[],
-                %(ended_at)s::bigint[], %(occurrences)s::text[], %(recent)s::text[], %(recent_transactions)s::text[],
-                %(origin_offsets)s::bigint[])
-        as one (shared, reference_name, value, since, ended_at, occurrences, recent, recent_transactions, origin_offset)
+    from (select unnest(%(shared)s::integer[]) as shared, unnest(%(names)s::text[]) as reference_name,
+                 unnest(%(values)s::text[]) as value, unnest(%(since)s::bigint[]) as since,
+                 unnest(%(ended_at)s::bigint[]) as ended_at, unnest(%(occurrences)s::text[]) as occurrences,
+                 unnest(%(recent)s::text[]) as recent, unnest(%(recent_transactions)s::text[]) as recent_transactions,
+                 unnest(%(origin_offsets)s::bigint[]) as origin_offset) as one
     join unnest(%(types)s::text[], %(fields)s::text[], %(knowns)s::boolean[], %(moved_to)s::text[],
                 %(origin_topic_ids)s::text[], %(origin_partitions)s::integer[], %(within)s::text[],
                 %(are_there)s::boolean[])
@@ -196,7 +197,8 @@ from unnest(%(types)s::text[], %(old_names)s::text[], %(new_names)s::text[], %(i
 on conflict (reference_type, old_name, new_name, source_identity) do update set settled = true;
 
 -- name: record_milestones
--- Returns what was really inserted. What somebody deleted by hand stays deleted.
+-- Fewer rows than were sent, and some were there: who asks then is told by recorded_before. What somebody deleted by hand
+-- stays deleted. Columns are unnested side by side in the select list: in `from` each would be kept in a table of its own.
 insert into milestone (id, reference_type, reference_name, track_field, value, milestone_tracker, from_value,
                        from_value_known, tracker_revision, occurrence, reached_at, recorded_at, actor, source_identity,
                        source_identity_kind, origin_topic_id, origin_partition, origin_offset, announce, silent,
@@ -205,12 +207,12 @@ select id, reference_type, reference_name, track_field, value, milestone_tracker
        %(revision)s::uuid, occurrence, timestamptz 'epoch' + reached_at * interval '1 microsecond',
        timestamptz 'epoch' + %(recorded_at)s * interval '1 microsecond', actor, source_identity, source_identity_kind,
        origin_topic_id, origin_partition, origin_offset, announce, silent, labels::json, owner
-from unnest(%(shared)s::integer[], %(ids)s::text[], %(names)s::text[], %(values)s::text[], %(from_values)s::text[],
-            %(occurrences)s::integer[], %(reached_at)s::bigint[], %(actors)s::text[], %(identities)s::text[],
-            %(origin_offsets)s::bigint[])
-    as reached (shared, hex, reference_name, value, from_value, occurrence, reached_at, actor, source_identity,
-                origin_offset)
-cross join lateral (select reached.hex::uuid) as key (id)
+from (select unnest(%(shared)s::integer[]) as shared, unnest(%(ids)s::uuid[]) as id,
+             unnest(%(names)s::text[]) as reference_name, unnest(%(values)s::text[]) as value,
+             unnest(%(from_values)s::text[]) as from_value, unnest(%(occurrences)s::integer[]) as occurrence,
+             unnest(%(reached_at)s::bigint[]) as reached_at, unnest(%(actors)s::text[]) as actor,
+             unnest(%(identities)s::text[]) as source_identity, unnest(%(origin_offsets)s::bigint[]) as origin_offset)
+    as reached
 join unnest(%(types)s::text[], %(fields)s::text[], %(trackers)s::text[], %(from_values_known)s::text[],
             %(identity_kinds)s::text[], %(origin_topic_ids)s::text[], %(origin_partitions)s::integer[],
             %(announce)s::boolean[], %(silent)s::boolean[], %(labels)s::text[], %(owners)s::text[])
@@ -218,9 +220,15 @@ join unnest(%(types)s::text[], %(fields)s::text[], %(trackers)s::text[], %(from_
     as shared (reference_type, track_field, milestone_tracker, from_value_known, source_identity_kind, origin_topic_id,
                origin_partition, announce, silent, labels, owner, number)
     on shared.number = reached.shared
-where not exists (select from deleted_milestone deleted where deleted.id = key.id)
-on conflict (id) do nothing
-returning id::text;
+where not exists (select from deleted_milestone deleted where deleted.id = reached.id)
+on conflict (id) do nothing;
+
+-- name: recorded_before
+-- Of milestones that were to be inserted, those that were not.
+select given.id::text
+from unnest(%(ids)s::uuid[]) as given (id)
+where exists (select from deleted_milestone deleted where deleted.id = given.id)
+    or exists (select from milestone where milestone.id = given.id and milestone.xmin <> pg_current_xact_id()::xid);
 
 -- name: record_dead_letters
 insert into dead_letter (origin_topic_id, origin_partition, origin_offset, error_class, message, field)
