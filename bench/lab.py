@@ -78,12 +78,16 @@ class Lab:
         self._raw.clear()
 
     def raw(self, stream: str) -> Measured:
-        """The client's limit on a stream; measured once a round."""
+        """The client that only counts a stream, fetching far ahead; measured once a round."""
         if stream not in self._raw:
-            self._fill(stream)
-            arguments = (self.kafka.bootstrap_servers, topic_of(stream), str(self.records(stream)))
-            self._raw[stream] = run("bench.raw", *arguments)
+            self._raw[stream] = self.counted(stream, "ahead")
         return self._raw[stream]
+
+    def counted(self, stream: str, settings: str) -> Measured:
+        """The client that only counts a stream, with some settings of bench/raw.py."""
+        self._fill(stream)
+        arguments = (self.kafka.bootstrap_servers, topic_of(stream), str(self.records(stream)), settings)
+        return run("bench.raw", *arguments)
 
     def job(self, deployed: Deployed, workers: int = 1) -> Measured:
         """The job from the stream's beginning to its end, by several processes; rows are checked one by one."""

@@ -18,7 +18,7 @@ from tests.faults.results import commit
 
 _RATE: Final = "records/s"
 _FONT: Final = 'font-family="sans-serif"'
-_CAPTION: Final = "records/s: the job, with the range of its rounds, within the client's limit"
+_CAPTION: Final = "records/s: the job, with the range of its rounds, beside the client that only counts (grey)"
 _BAR, _ROW, _LEFT, _RIGHT = 460, 22, 170, 150
 
 
@@ -95,13 +95,13 @@ def as_markdown(result: Result) -> str:
 
 
 def plot(result: Result) -> str:
-    """SVG: the job's rate on each stream, with its spread, beside the client's limit on it."""
+    """SVG: the job's rate on each stream, with its spread, beside the client that only counts it."""
     bars = [
         (suite, statistics.median(figures[f"limit {_RATE}"]), figures[_RATE])
         for suite, figures in result.suites.items()
         if f"limit {_RATE}" in figures
     ]
-    widest = max((limit for _, limit, _ in bars), default=1.0)
+    widest = max((rate for _, limit, rates in bars for rate in (limit, *rates)), default=1.0)
     height = _ROW * (len(bars) + 1) + 14
     width = _LEFT + _BAR + _RIGHT
     drawn = [
@@ -112,13 +112,14 @@ def plot(result: Result) -> str:
     for at, (suite, limit, rates) in enumerate(bars, 1):
         top, rate = at * _ROW, statistics.median(rates)
         least, most = (_LEFT + _BAR * value / widest for value in (min(rates), max(rates)))
-        middle = top + _ROW / 2
+        middle, counted = top + _ROW / 2, _LEFT + _BAR * limit / widest
         drawn += [
             f'<text x="{_LEFT - 8}" y="{middle + 4}" text-anchor="end">{escape(suite)}</text>',
             f'<rect x="{_LEFT}" y="{top + 3}" width="{_BAR * limit / widest:.1f}" height="{_ROW - 6}" fill="#e4e8ee"/>',
             f'<rect x="{_LEFT}" y="{top + 3}" width="{_BAR * rate / widest:.1f}" height="{_ROW - 6}" fill="#2f6fab"/>',
             f'<path d="M{least:.1f} {middle}H{most:.1f}" stroke="#12304d" stroke-width="2"/>',
-            f'<text x="{_LEFT + _BAR + 8}" y="{middle + 4}">{rate:,.0f} of {limit:,.0f}</text>',
+            f'<path d="M{counted:.1f} {top + 2}V{top + _ROW - 2}" stroke="#8a94a3" stroke-width="2"/>',
+            f'<text x="{_LEFT + _BAR + 8}" y="{middle + 4}">{rate:,.0f} beside {limit:,.0f}</text>',
         ]
     return "\n".join([*drawn, "</svg>", ""])
 

@@ -13,6 +13,7 @@ from faststream.confluent import KafkaBroker
 
 from bench.peers.clock import Clock
 from bench.peers.loop import INSERT, decode, milestone
+from bench.raw import FETCHED_WELL
 
 servers, topic, records, _output, dsn = sys.argv[1:6]
 clock = Clock(int(records))
@@ -20,7 +21,7 @@ broker = KafkaBroker(
     servers,
     apply_types=False,
     logger=None,
-    config={"queued.min.messages": 100_000, "queued.max.messages.kbytes": 300_000},
+    config=FETCHED_WELL,
 )
 app = FastStream(broker, logger=None)
 connections: list[psycopg.AsyncConnection[Any]] = []

@@ -9,7 +9,7 @@ import psycopg
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from bench.peers.clock import Clock
-from bench.raw import reader
+from bench.raw import FETCHED_WELL, reader
 
 _TRACKED = {"tabSales Order", "tabTask", "tabProject"}
 INSERT = """
@@ -58,7 +58,7 @@ def milestone(change: Change, partition: int, offset: int) -> Milestone | None:
 def main() -> None:
     """Arguments: servers, input topic, records, output topic, database."""
     servers, topic, records, output, dsn = sys.argv[1:6]
-    consumer = reader(servers, "loop")
+    consumer = reader(servers, "loop", FETCHED_WELL)
     producer = Producer(
         {"bootstrap.servers": servers, "linger.ms": 20, "compression.type": "lz4", "transactional.id": output}
     )
