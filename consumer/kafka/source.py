@@ -23,8 +23,7 @@ from consumer.kafka.reading import Reading
 from consumer.kafka.settings import input_settings, made
 from consumer.kafka.subscription import leave, place_at, subscribe
 
-_CHUNK = 500
-"""The client makes the objects of so many records in one go, and meanwhile no other thread gets on."""
+_CHUNK = 500  # The client makes so many objects in one go, and meanwhile no other thread gets on.
 
 
 class Source:
