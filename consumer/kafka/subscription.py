@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
@@ -14,7 +15,7 @@ from consumer.kafka.detached import detached
 
 log = structlog.get_logger(__name__)
 
-_LEAVE_S = 8.0
+_LEAVE_S, _UNSUBSCRIBE_S = 8.0, 2.0
 """Within a grace time of 30 s, behind a publish that runs into its time-out."""
 
 Calls = tuple[Callable[..., None], Callable[..., None], Callable[..., None]]
@@ -38,14 +39,28 @@ def subscribe(consumer: Consumer, inputs: Inputs, calls: Calls) -> None:
 
 
 def leave(consumer: Consumer) -> None:
-    """Closes a consumer, which leaves its group. Without brokers that may never return."""
-    closing = detached(consumer.close, "close")
+    """Leaves the group and closes a consumer. Without brokers that may never return."""
+    closing = detached(lambda: _unsubscribe_and_close(consumer), "close")
     try:
         closing.result(_LEAVE_S)
     except FutureTimeoutError:
         log.warning("the group could not be left in time, it goes on after the session time-out", waited_s=_LEAVE_S)
     except (KafkaException, RuntimeError) as error:
         log.warning("the group could not be left, it goes on after the session time-out", reason=str(error))
+
+
+def _unsubscribe_and_close(consumer: Consumer) -> None:
+    """What `close` alone would not do for a member without partitions: it goes, and its group waits for it.
+
+    Whoever unsubscribes leaves, and has no member id from then on.
+    """
+    try:
+        consumer.unsubscribe()
+        give_up_s = time.monotonic() + _UNSUBSCRIBE_S
+        while consumer.memberid() and time.monotonic() < give_up_s:
+            consumer.poll(0.02)
+    finally:
+        consumer.close()
 
 
 def place_at(consumer: Consumer, place: TopicPartition, *, paused: bool = False) -> None:
