@@ -19,7 +19,7 @@ from tests.faults.results import commit
 _RATE: Final = "records/s"
 _FONT: Final = 'font-family="sans-serif"'
 _CAPTION: Final = "records/s: the job, with the range of its rounds, beside the client that only counts (grey)"
-_BAR, _ROW, _LEFT, _RIGHT = 460, 22, 170, 150
+_BAR, _ROW, _LEFT, _RIGHT = 460, 22, 170, 185
 
 
 class Result(msgspec.Struct):
