@@ -20,13 +20,17 @@ from bench.memory import peak_mb
 from consumer.core.inputs import Inputs
 from consumer.kafka.settings import input_settings
 
-FETCHED_WELL: Final = {"queued.min.messages": 50_000, "queued.max.messages.kbytes": 24_576, "fetch.queue.backoff.ms": 5}
+_OF_THE_WORKER: Final = input_settings({"bootstrap.servers": "", "group.id": ""}, Inputs(("any",)))
+FETCHED_WELL: Final = {
+    name: _OF_THE_WORKER[name]
+    for name in ("queued.min.messages", "queued.max.messages.kbytes", "fetch.queue.backoff.ms")
+}
 """A small queue that is filled again at once: two and a half times the rate of `_FAR_AHEAD`."""
 
 _FAR_AHEAD: Final = {"queued.min.messages": 100_000, "queued.max.messages.kbytes": 300_000}
 
 
-def reader(servers: str, group: str, fetched: Mapping[str, int] = _FAR_AHEAD) -> Consumer:
+def reader(servers: str, group: str, fetched: Mapping[str, object] = _FAR_AHEAD) -> Consumer:
     """A consumer from the beginning of a topic."""
     return Consumer(
         {

@@ -69,10 +69,11 @@ class AvroPrograms:
 
     def _accepted(self, program: AvroProgram | None) -> AvroProgram | None:
         """The program, if the compiled code takes it: not with more columns or branches than it has room for."""
-        try:
-            self.native.make_programs(() if program is None else (program,))
-        except (ValueError, OverflowError):
-            return None
+        if program is not None:
+            try:
+                self.native.make_programs((program,))
+            except (ValueError, OverflowError):
+                return None
         return program
 
     def all(self) -> object:

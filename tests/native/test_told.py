@@ -22,6 +22,8 @@ from consumer.formats.usual_change import UsualChange
 from consumer.native import Envelopes, Facts
 from tests.unit.samples import batch_of, record, rules_of, tracker
 
+pytestmark = pytest.mark.usefixtures("compiled")  # Beside Python alone, Python says the same.
+
 TABLE = "tabSales Order"
 SOURCE = {
     "version": "3.6.3.Final", "name": "erp", "ts_ms": 1_763_800_000_016, "ts_us": 1_763_800_000_016_250, "table": TABLE,
