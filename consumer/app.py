@@ -19,7 +19,7 @@ from consumer.core.events import Decoded
 from consumer.core.inputs import Inputs
 from consumer.core.letters import NotedLetter, Selection, is_of_document
 from consumer.core.positions import LogEnds
-from consumer.core.records import Batch, Partition
+from consumer.core.records import Batch, Partition, Sight
 from consumer.core.trackers import Trackers
 from consumer.errors import Fatal
 from consumer.faults import fault_point
@@ -49,6 +49,9 @@ class _TimedDecoder:
 
     def __init__(self, decoder: ChangeDecoder) -> None:
         self._decoder = decoder
+
+    def sight(self) -> Sight | None:
+        return self._decoder.sight()
 
     def decode(self, batch: Batch) -> Decoded:
         with metrics.timed("decode"):
@@ -173,7 +176,7 @@ def worker_for(
             closing.callback(registry.close)
         made = decoders(settings, registry)
         tracking = Tracking(trackers, settings.document_types(), made, follow=settings.follows_trackers)
-        source = Source(settings.kafka, settings.inputs)
+        source = Source(settings.kafka, settings.inputs, native=settings.input.native)
         closing.callback(source.close)
 
         ids = TransactionalIds(f"{settings.group}-{settings.processing.instance}", lambda: store.slot)

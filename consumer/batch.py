@@ -94,7 +94,7 @@ def read_whole(batch: Batch, force: RulesInForce) -> Read:
     """Reads once more what could be read before.
 
     Raises:
-        Transient: a schema that was known is so no more.
+        Transient: a schema that was known is so no more, or records were passed over under other trackers.
     """
     read = read_batch(batch, force)
     if read.decoded.held:

@@ -5,6 +5,7 @@ MilestonesError
 ├── Fatal            going on would lose or double something    exit 1, says what to do
 ├── Transient        nothing was committed                      both watermarks are read again, then go on
 │   ├── Superseded   another instance stored here first
+│   ├── RulesChanged records were passed over under other trackers
 │   ├── StoreDown    PostgreSQL is away or busy                 with a pause
 │   └── PublishDown  Kafka refused or did not answer            with a pause; the producer may be thrown away
 ├── Refused          PostgreSQL will never take these rows      the batch is halved until one record is left
@@ -35,6 +36,10 @@ class Transient(MilestonesError):
 
 class Superseded(Transient):
     """The compare-and-set found another offset: another instance was here."""
+
+
+class RulesChanged(Transient):
+    """Records of the batch were passed over as they were consumed, and other trackers are in force now."""
 
 
 class StoreDown(Transient):

@@ -109,7 +109,7 @@ def timed(stage: str) -> Iterator[None]:
 
 def observe_batch(batch: Batch, verdicts: Verdicts, published: int) -> None:
     """Counts what a batch came to, once it is stored and published."""
-    BATCH_RECORDS.observe(len(batch.records))
+    BATCH_RECORDS.observe(batch.count)
     PUBLISHED.inc(published)
     for kind, count in verdicts.skipped.items():
         RECORDS.labels(kind).inc(count)

@@ -8,7 +8,7 @@ import structlog
 
 from consumer.core.compiled import Rules, compile_rules
 from consumer.core.followed import FOLLOWED_PLAN, FOLLOWED_TABLE
-from consumer.core.records import Origin, Partition, Span
+from consumer.core.records import Origin, Partition, Sight, Span
 from consumer.core.trackers import DocumentType, Trackers, trackers_from_json
 from consumer.errors import ConfigError
 from consumer.ports import Decoder
@@ -50,6 +50,10 @@ class Tracking:
         """The decoder made for rules, which are those in force or were until just now."""
         known, decoder = self._in_force
         return decoder if rules is known else self._make_decoder(rules)
+
+    def sight(self) -> Sight | None:
+        """What records may be looked at with as they are consumed, under the rules in force."""
+        return self._in_force[1].sight()
 
     def learn(self, revision: str, trackers: str) -> bool:
         """Takes on a revision that the database has now; one that cannot be read leaves the old rules in force."""

@@ -19,7 +19,7 @@ from consumer.batch import Read, Topics, Verdicts, publish_batch, read_batch, re
 from consumer.core.breaker import Breaker, DeadLetterLimits
 from consumer.core.movement import Movement
 from consumer.core.records import Batch, DeadLetter, Partition
-from consumer.errors import Fatal, PublishDown, Refused, RefusedByDatabase, StoreDown, Transient
+from consumer.errors import Fatal, PublishDown, Refused, RefusedByDatabase, RulesChanged, StoreDown, Transient
 from consumer.faults import fault_point
 from consumer.notices import Notices
 from consumer.pacing import Pacing
@@ -134,7 +134,7 @@ class Worker:
         if batch is not None:
             fault_point("polled")
             topics_are_the_same = self._assignment.ask_topics({key.topic for key in batch.spans})
-            with self._pacing.reading(full=len(batch.records) >= self._batch_records):
+            with self._pacing.reading(full=batch.count >= self._batch_records):
                 read = self._held_back(read_batch(batch, self._force))
             if read.batch.spans:
                 self._hand_over(read, topics_are_the_same)
@@ -143,7 +143,8 @@ class Worker:
     def _poll(self) -> Batch | None:
         self._pacing.wait(self._storing, lambda: self._publishing)
         with metrics.timed("consume"):
-            return self._source.poll(self._batch_records, self._limits.bytes, self._limits.poll_timeout_s)
+            limits = self._limits
+            return self._source.poll(self._batch_records, limits.bytes, limits.poll_timeout_s, self._force.sight())
 
     def _held_back(self, read: Read) -> Read:
         """Without the records whose schema cannot be had now: their partitions wait there, the others go on."""
@@ -196,7 +197,7 @@ class Worker:
         metrics.observe_batch(batch, verdicts, published)
         self._notices.tell(verdicts)
         if self._progress is not None:
-            self._progress(len(batch.records))
+            self._progress(batch.count)
 
     def _collect(self) -> None:
         """Waits until nothing is in flight, and raises what went wrong there."""
@@ -239,7 +240,8 @@ class Worker:
         """Everything in memory is dropped; partitions wait, polling goes on, and both watermarks are read again."""
         self._settle()
         self._storing = self._publishing = None
-        log.warning("reading both watermarks again", cause=type(error).__name__, reason=str(error))
+        tell = log.info if isinstance(error, RulesChanged) else log.warning
+        tell("reading both watermarks again", cause=type(error).__name__, reason=str(error))
         metrics.RECOVERIES.labels(type(error).__name__).inc()
         self._force.forget_starts()
         self._source.restart()

@@ -79,7 +79,7 @@ LAYERS: dict[str, set[str]] = {
     "pacing": set(),
     "batch": {"ports", "core", "errors"},  # Not even kafka and postgres: it knows them by what they promise.
     "ports": {"core", "errors"},
-    "kafka": {"core", "errors", "faults"},
+    "kafka": {"native", "core", "errors", "faults"},
     "postgres": {"core", "errors", "faults", "packaged"},
     "formats": {"native", "core", "errors"},
     "native": set(),

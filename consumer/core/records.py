@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, cast
+from operator import methodcaller
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
 
 import msgspec
 
@@ -100,6 +101,40 @@ class Span(msgspec.Struct, frozen=True):
         return range(self.published, min(self.stored, self.next_offset))
 
 
+class Passed(NamedTuple):
+    """How many records were passed over: of tables that nobody tracks, and without a change of what anybody tracks."""
+
+    untracked: int = 0
+    unchanged: int = 0
+
+    def __add__(self, other: Passed) -> Passed:  # type: ignore[override]
+        """Those and others."""
+        return Passed(self.untracked + other.untracked, self.unchanged + other.unchanged)
+
+    def __sub__(self, other: Passed) -> Passed:
+        """Those without the first ones."""
+        return Passed(self.untracked - other.untracked, self.unchanged - other.unchanged)
+
+
+class Sight(NamedTuple):
+    """What a first look goes by, as it was compiled for one revision of the trackers; nobody else looks inside."""
+
+    plan: object
+    programs: object
+
+
+class Seen(Record, Protocol):
+    """A record at which a first look was taken. `passed`: how many of its partition in this batch were passed over
+    before it; `table` and `facts`: what was seen, for whoever made the sight."""
+
+    @property
+    def table(self) -> int: ...
+    @property
+    def facts(self) -> Any: ...  # noqa: ANN401 - whoever made the sight knows
+    @property
+    def passed(self) -> tuple[int, int]: ...
+
+
 Chunk: TypeAlias = "Mapping[Partition, Sequence[Record]]"
 """Some records by their partitions, each partition's in order of their offsets."""
 
@@ -110,12 +145,22 @@ class Batch(msgspec.Struct, frozen=True):
     `records` holds everything read in `[min(stored, published), next_offset)`. `group` is the consumer group's metadata
     as it was right after these records were consumed: what is published later is fenced by it. `refused` holds the
     verdict on a single record whose rows PostgreSQL will not take.
+
+    With a `sight` they were looked at as they were consumed: all are `Seen`, and those that say nothing to the trackers
+    of that sight are not there any more, but `passed`.
     """
 
     records: Sequence[Record]
     spans: Mapping[Partition, Span]
     group: object = None
     refused: tuple[DeadLetter, ...] = ()
+    sight: Sight | None = None
+    passed: Mapping[Partition, Passed] = {}
+
+    @property
+    def count(self) -> int:
+        """How many records were consumed."""
+        return len(self.records) + sum(map(sum, self.passed.values()))
 
     def to_store(self) -> dict[Partition, Span]:
         """The spans in which something is still to be evaluated, or the position moves."""
@@ -152,10 +197,15 @@ class Batch(msgspec.Struct, frozen=True):
             else span
             for key, span in self.spans.items()
         }
-        return Batch(first, spans, self.group), Batch(second, later, self.group)
+        passed_early = {key: _passed_before(record) for key, record in early.items() if key in self.passed}
+        passed_later = {key: passed - passed_early.get(key, Passed()) for key, passed in self.passed.items()}
+        return (
+            Batch(first, spans, self.group, sight=self.sight, passed=passed_early),
+            Batch(second, later, self.group, sight=self.sight, passed=passed_later),
+        )
 
     def before(self, offsets: Mapping[Partition, int]) -> Batch:
-        """What comes before these offsets; a partition of which nothing does is left out."""
+        """What comes before these offsets, at which records stand; a partition of which nothing does is left out."""
         records = [r for r in self.records if (at := offsets.get(partition_of(r))) is None or offset_of(r) < at]
         last = {partition_of(record): record for record in records}
         spans = {
@@ -165,7 +215,9 @@ class Batch(msgspec.Struct, frozen=True):
             for key, span in self.spans.items()
             if key not in offsets or key in last
         }
-        return msgspec.structs.replace(self, records=records, spans=spans)
+        at_ends = {key: r for r in self.records if (key := partition_of(r)) in offsets and offset_of(r) == offsets[key]}
+        passed = {key: _passed_before(at_ends[key]) if key in at_ends else all_ for key, all_ in self.passed.items()}
+        return msgspec.structs.replace(self, records=records, spans=spans, passed=passed)
 
     def unevaluated(self) -> Sequence[Record]:
         """The records that have no verdict yet and are to be evaluated."""
@@ -177,6 +229,10 @@ class Batch(msgspec.Struct, frozen=True):
         if not floors:
             return self.records
         return [r for r in self.records if offset_of(r) >= floors.get(partition_of(r), 0)]
+
+
+def _passed_before(record: Record) -> Passed:
+    return Passed(*cast("Seen", record).passed)
 
 
 def partition_of(record: Record) -> Partition:
@@ -205,6 +261,11 @@ def headers_of(record: Record) -> list[tuple[str, bytes]]:
     return [(name, value) for name, value in headers if value is not None] if headers else []
 
 
+# Not called by name: where Python calls it often it would do so without a look at what the client raised, and what the
+# client gave beside that is no list to be read.
+_headers = methodcaller("headers")
+
+
 def all_headers_of(record: Record) -> list[tuple[str, bytes | None]]:
     """A record's headers in order, as they came.
 
@@ -212,7 +273,7 @@ def all_headers_of(record: Record) -> list[tuple[str, bytes | None]]:
         MalformedRecord: Kafka's client cannot read them: the name of one is not UTF-8.
     """
     try:
-        headers = cast("list[tuple[str, bytes | str | None]] | None", record.headers())
+        headers = cast("list[tuple[str, bytes | str | None]] | None", _headers(record))
     except (SystemError, UnicodeDecodeError) as error:
         raise MalformedRecord(
             "the name of a header is not UTF-8, so none of the record's headers can be read"

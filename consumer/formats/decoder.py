@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import cast
 
 from msgspec.structs import replace
 
 from consumer.core.compiled import Rules
 from consumer.core.events import ChangeEvent, Decoded
-from consumer.core.records import Batch, DeadLetter, Partition, Record, offset_of, partition_of
+from consumer.core.records import Batch, DeadLetter, Partition, Passed, Record, Seen, Sight, offset_of, partition_of
 from consumer.core.told import DEAD_LETTER, Told
-from consumer.errors import MalformedRecord, Poison, SchemaPending
+from consumer.errors import MalformedRecord, Poison, RulesChanged, SchemaPending
 from consumer.formats.avro_programs import AvroPrograms
 from consumer.formats.avro_records import AvroRecords
 from consumer.formats.avro_rows import AvroRows
 from consumer.formats.avro_schemas import AvroSchemas, Schemas
 from consumer.formats.glance import Glanced
 from consumer.formats.json_records import JsonRecords
-from consumer.formats.native_glance import glance_of, native_of
+from consumer.formats.native_glance import NativeGlance, glance_of, native_of
 from consumer.formats.record_keys import RecordKeys
 from consumer.formats.row_change import Reading, RowChange
 from consumer.formats.rows import JsonRows
@@ -54,11 +55,26 @@ class ChangeDecoder:
         self._json_change = self._json.change
         glance = glance_of(json_tables, programs, options.unavailable)
         self._look = glance.look if options.shape in _ENVELOPES else _see_nothing
+        self._native = glance if isinstance(glance, NativeGlance) and options.shape in _ENVELOPES else None
+
+    def sight(self) -> Sight | None:
+        """What records may be looked at with as they are consumed; None where nothing was compiled for that."""
+        return None if self._native is None else self._native.sight()
+
+    def _glanced(self, batch: Batch, records: Sequence[Record]) -> Glanced:
+        if batch.sight is None:
+            return self._look([record.value() for record in records])
+        if self._native is None or not self._native.made(batch.sight):
+            raise RulesChanged("records were passed over under other trackers than those in force now")
+        return self._native.seen(cast("Sequence[Seen]", records))
 
     def decode(self, batch: Batch) -> Decoded:
         """What became of each record at or above `stored`: an event, a dead letter, or a count by kind.
 
         A partition whose next record needs a schema that cannot be had now is held there: `Decoded.held`.
+
+        Raises:
+            RulesChanged: the batch has a sight of other rules.
         """
         events: list[ChangeEvent] = []
         poison: list[DeadLetter] = []
@@ -67,8 +83,9 @@ class ChangeDecoder:
         absent: Counter[tuple[str, str]] = Counter()
         reading = Reading(self._keys, self._options.event_id_headers, absent)
         records = batch.unevaluated()
-        glanced = self._look([record.value() for record in records])
-        skipped = Counter(untracked=glanced.untracked, unchanged=glanced.unchanged)
+        glanced = self._glanced(batch, records)
+        passed = sum(batch.passed.values(), Passed(glanced.untracked, glanced.unchanged))
+        skipped = Counter(passed._asdict())
         for place, seen in glanced.others:
             record = records[place]
             if held and partition_of(record) in held:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from operator import itemgetter
 
+from consumer.core.records import Seen, Sight
 from consumer.formats.avro_programs import AvroPrograms
 from consumer.formats.glance import Change, Glance, Glanced, WholeChange
 from consumer.formats.rows import JsonRows
 from consumer.formats.shapes import Options
 from consumer.formats.tables import Tables
 from consumer.formats.usual_change import UsualTable
-from consumer.native import Envelopes, envelopes
+from consumer.native import CLOSER, UNTRACKED, Envelopes, envelopes
 
 
 class NativeGlance:
@@ -29,6 +31,14 @@ class NativeGlance:
         self._programs = programs
         self._look = programs.native.look
 
+    def sight(self) -> Sight:
+        """What records may be looked at with as they are consumed."""
+        return Sight(self._plan, self._programs.all())
+
+    def made(self, sight: Sight) -> bool:
+        """Whether a sight is of these tables."""
+        return sight.plan is self._plan
+
     def look(self, values: list[bytes | None]) -> Glanced:
         """What some records say."""
         untracked, unchanged, others = self._look(self._plan, self._programs.all(), values)
@@ -39,11 +49,32 @@ class NativeGlance:
         ]
         if len(seen) == len(others):
             return Glanced(untracked, unchanged, seen)
-        unusual = [place for place, table, _ in others if table < 0]
-        glanced = self._others([values[place] for place in unusual])
-        seen += [(unusual[at], change) for at, change in glanced.others]
+        unusual = [(place, values[place]) for place, table, _ in others if table < 0]
+        return self._closely(Glanced(untracked, unchanged, seen), unusual)
+
+    def seen(self, records: Sequence[Seen]) -> Glanced:
+        """What some records say that were looked at as they were consumed."""
+        tables = self._tables
+        seen: list[tuple[int, Change | None]] = []
+        unusual, passed = [], []
+        for place, record in enumerate(records):
+            table = record.table
+            if table >= 0:
+                seen.append((place, tables[table].change(record.facts, record.value() or b"")))
+            elif table == CLOSER:
+                unusual.append((place, record.value()))
+            else:
+                passed.append(table)
+        untracked = passed.count(UNTRACKED)
+        glanced = Glanced(untracked, len(passed) - untracked, seen)
+        return self._closely(glanced, unusual) if unusual else glanced
+
+    def _closely(self, glanced: Glanced, unusual: Sequence[tuple[int, bytes | None]]) -> Glanced:
+        """With what Python says of those that are written in an unusual way."""
+        untracked, unchanged, others = self._others([value for _, value in unusual])
+        seen = [*glanced.others, *((unusual[at][0], change) for at, change in others)]
         seen.sort(key=itemgetter(0))
-        return Glanced(untracked + glanced.untracked, unchanged + glanced.unchanged, seen)
+        return Glanced(glanced.untracked + untracked, glanced.unchanged + unchanged, seen)
 
 
 def glance_of(tables: Tables[JsonRows], programs: AvroPrograms | None, unavailable: str) -> Glance | NativeGlance:

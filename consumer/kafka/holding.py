@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from typing import Protocol
 
 from confluent_kafka import Consumer, TopicPartition
 
 from consumer.core.records import Partition
-from consumer.kafka.subscription import place_at
 
 _WAIT_S = 1.0
+
+
+class Place(Protocol):
+    """Lets a partition be read from an offset."""
+
+    def __call__(self, place: TopicPartition, *, paused: bool = False) -> None: ...
 
 
 def keys_of(partitions: Iterable[TopicPartition]) -> set[Partition]:
@@ -19,10 +25,14 @@ def keys_of(partitions: Iterable[TopicPartition]) -> set[Partition]:
 
 
 class Holding:
-    """Which partitions of a consumer wait, and until when."""
+    """Which partitions of a consumer wait, and until when.
 
-    def __init__(self, consumer: Consumer) -> None:
-        self._consumer = consumer
+    Args:
+        place: lets a partition be read from an offset, once it is resumed; raises Transient.
+    """
+
+    def __init__(self, consumer: Consumer, place: Place) -> None:
+        self._consumer, self._place = consumer, place
         self._until_s: dict[Partition, float] = {}
 
     def hold(self, key: Partition, offset: int) -> None:
@@ -31,7 +41,7 @@ class Holding:
         Raises:
             Transient: the client cannot place it now.
         """
-        place_at(self._consumer, TopicPartition(key.topic, key.partition, offset), paused=True)
+        self._place(TopicPartition(key.topic, key.partition, offset), paused=True)
         self._until_s[key] = time.monotonic() + _WAIT_S
 
     def resume(self) -> None:

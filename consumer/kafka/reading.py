@@ -15,16 +15,29 @@ class Reading:
     """A partition that is being read.
 
     `proof`: the last stored record, still to be met and compared. `fresh` until that is done and the first record was
-    met that is to be gone on with. `last`: the last record taken for the next batch.
+    met that is to be gone on with. `last`: the last record taken for the next batch. `begin`: where reading began;
+    `expected`: where the client was told to go on last.
     """
 
-    __slots__ = ("_seen", "_sure", "_taken_s", "begin", "confirmed", "end", "fresh", "last", "proof", "span")
+    __slots__ = (
+        "_seen",
+        "_sure",
+        "_taken_s",
+        "begin",
+        "confirmed",
+        "end",
+        "expected",
+        "fresh",
+        "last",
+        "proof",
+        "span",
+    )
 
     def __init__(self, start: Start) -> None:
         self.span = start.span
         self.proof = start.proof
         self.confirmed = start.span.published
-        self.begin = start.seek
+        self.begin = self.expected = start.seek
         self.fresh = True
         self.end = 0
         self.last: Record | None = None
@@ -37,9 +50,14 @@ class Reading:
         again, since a log does not change; once would be believing that the client does as it is told.
         """
         if not self._sure:
-            self._sure = offset <= self.begin or offset == self._seen
+            self._sure = offset <= self.expected or offset == self._seen
             self._seen = offset
         return self._sure
+
+    def goes_on_at(self, offset: int) -> None:
+        """The client is told to go on here; whether it does is to be seen by what comes first."""
+        self.expected, self.fresh, self.end = offset, True, 0
+        self._seen, self._sure = -1, False
 
     def admits(self, record: Record) -> bool:
         """Whether this record is one to go on with; reading began a little earlier, at the one that proves the log.

@@ -6,24 +6,23 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import cast
 
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 from msgspec.structs import replace
 
 from consumer.core.inputs import Inputs
 from consumer.core.positions import Start
-from consumer.core.records import Batch, Partition, Record, Span, offset_of, partition_of
-from consumer.errors import Fatal, PublishDown
-from consumer.kafka.consumer_errors import OF_AN_OFFSET, STOP, Troubles, broken
+from consumer.core.records import Batch, Partition, Sight, Span, partition_of
+from consumer.errors import PublishDown
+from consumer.kafka.consumer_errors import Troubles, broken
 from consumer.kafka.detached import detached
 from consumer.kafka.holding import Holding, keys_of
+from consumer.kafka.intake import Taken, intake_of, with_plugin
 from consumer.kafka.offsets import CALL_TIMEOUT_S, GroupOffsets
 from consumer.kafka.reading import Reading
 from consumer.kafka.settings import input_settings, made
+from consumer.kafka.sorting import Sorting
 from consumer.kafka.subscription import leave, place_at, subscribe
-
-_CHUNK = 500  # The client makes so many objects in one go, and meanwhile no other thread gets on.
 
 
 class Source:
@@ -34,16 +33,14 @@ class Source:
     given away; it must not raise either.
     """
 
-    def __init__(self, kafka: Mapping[str, object], inputs: Inputs) -> None:
+    def __init__(self, kafka: Mapping[str, object], inputs: Inputs, *, native: bool = True) -> None:
         self._reading: dict[Partition, Reading] = {}
-        # For each record: a plain tuple finds a Partition, and is made in a fraction of the time.
-        self._reading_at = cast("Callable[[object], Reading | None]", self._reading.get)
         self.waiting: set[Partition] = set()
-        self._strayed: set[Partition] = set()
         self._troubles = Troubles()
+        self._sorting = Sorting(self._reading, self._troubles)
         self._revoked = False
         self.before_revoke: Callable[[], None] = lambda: None
-        self._settings, self._inputs = input_settings(kafka, inputs), inputs
+        self._settings, self._inputs = with_plugin(input_settings(kafka, inputs), native=native), inputs
         self._joined = 0
         self._join()
 
@@ -54,11 +51,13 @@ class Source:
         callbacks = {"error_cb": kept(self._on_error), "on_commit": kept(self._on_commit)}
         self._consumer = made(Consumer, {**self._settings, **callbacks})
         self._offsets = GroupOffsets(self._consumer)
-        self._holding = Holding(self._consumer)
+        self._intake = intake_of(self._consumer, self._sorting, self._troubles)
+        self._holding = Holding(self._consumer, self._place)
         subscribe(self._consumer, self._inputs, (kept(self._on_assign), kept(self._on_revoke), kept(self._on_lost)))
 
     def rejoin(self) -> None:
         """Leaves its client behind, whatever that does, and joins the group with a new one."""
+        self._intake.close()
         detached(self._consumer.close, "close-left-out")
         self._forget(self.assigned)
         self._join()
@@ -93,6 +92,7 @@ class Source:
             # The lowest number: a place that the client has to look up (END) it may look up again half a second later,
             # and go on there instead of where `start` told it to. What lies below both watermarks is never taken.
             partition.offset = 0
+        self._intake.expect(partitions)
         consumer.incremental_assign(partitions)
         consumer.pause(partitions)
         self.waiting |= keys_of(partitions)
@@ -142,7 +142,7 @@ class Source:
         key = Partition(start.span.topic, start.span.partition)
         if key not in self.waiting:
             return
-        place_at(self._consumer, TopicPartition(key.topic, key.partition, start.seek))
+        self._place(TopicPartition(key.topic, key.partition, start.seek))
         self.waiting.discard(key)
         self._reading[key] = Reading(start)
 
@@ -166,8 +166,11 @@ class Source:
         self._reading.clear()
         self.waiting |= keys
 
-    def poll(self, max_records: int, max_bytes: int, timeout_s: float) -> Batch | None:
+    def poll(self, max_records: int, max_bytes: int, timeout_s: float, sight: Sight | None = None) -> Batch | None:
         """The next records, up to a number and about a size; of quiet partitions the ends that were reached.
+
+        Args:
+            sight: what records may be looked at with as they come, and passed over.
 
         Raises:
             Transient: the watermarks have to be read again.
@@ -179,86 +182,35 @@ class Source:
         if removed:
             return Batch([], removed, self._consumer.consumer_group_metadata())
         try:
-            records = self._consume(max_records, max_bytes, timeout_s)
+            taken = self._consume(max_records, max_bytes, timeout_s, sight)
         except Exception as error:
             # What it had taken is gone, and the next call would give what comes behind it.
             raise broken("consume", error) from error
         self._troubles.act()
         self._call_back()
         spans = self._spans(time.monotonic())
-        return Batch(records, spans, self._consumer.consumer_group_metadata()) if spans else None
+        if not spans:
+            return None
+        group = self._consumer.consumer_group_metadata()
+        return Batch(taken.records, spans, group, sight=taken.sight, passed=taken.passed)
 
-    def _consume(self, max_records: int, max_bytes: int, timeout_s: float) -> list[Record]:
-        records: list[Record] = []
-        size = 0
+    def _consume(self, max_records: int, max_bytes: int, timeout_s: float, sight: Sight | None) -> Taken:
         self._revoked = False
-        messages = self._consumer.consume(1, timeout_s)
-        while messages:
-            for message in messages:
-                if message.error() is None:
-                    size += len(message)
-                    self._take(message, records)
-                else:
-                    self._note(message)
-            if len(records) >= max_records or size >= max_bytes:
-                break
-            messages = self._consumer.consume(min(_CHUNK, max_records - len(records)), 0)
-        # Callbacks ran inside consume: what was taken before a partition was revoked is dropped.
-        return [r for r in records if partition_of(r) in self._reading] if self._revoked else records
+        taken = self._intake.take(max_records, max_bytes, timeout_s, sight)
+        if not self._revoked:
+            return taken
+        # Callbacks ran meanwhile: what was taken before a partition was revoked is dropped.
+        records = [r for r in taken.records if partition_of(r) in self._reading]
+        passed = {key: some for key, some in taken.passed.items() if key in self._reading}
+        return taken._replace(records=records, passed=passed)
 
-    def _take(self, message: Message, records: list[Record]) -> None:
-        reading = self._reading_at((message.topic(), message.partition()))
-        if reading is not None and (not reading.fresh or self._admits(message, reading)):
-            records.append(message)
-            reading.last = message
-
-    def _admits(self, message: Message, reading: Reading) -> bool:
-        """Whether this record is one to go on with."""
-        if not self._is_in_place(message, reading):
-            return False
-        try:
-            return reading.admits(message)
-        except Fatal as error:
-            self._troubles.stop(error)
-            return False
-
-    def _is_in_place(self, message: Message, reading: Reading) -> bool:
-        """Whether the client reads this partition from where it was told to; else it will be told once more."""
-        if partition_of(message) not in self._strayed and reading.begins_at(offset_of(message)):
-            return True
-        self._strayed.add(partition_of(message))
-        return False
+    def _place(self, place: TopicPartition, *, paused: bool = False) -> None:
+        place_at(self._consumer, place, self._intake.expect, paused=paused)
 
     def _call_back(self) -> None:
         """Partitions of which something else than their beginning came first are read from there again."""
-        for key in self._strayed:
-            reading = self._reading.get(key)
-            if reading is not None:
-                place_at(self._consumer, TopicPartition(key.topic, key.partition, reading.begin))
-        self._strayed.clear()
-
-    def _note(self, message: Message) -> None:
-        error = message.error()
-        if error is None:
-            return
-        if error.code() == KafkaError._PARTITION_EOF:
-            reading = self._reading.get(partition_of(message))
-            if reading is not None and self._is_in_place(message, reading):
-                reading.end = offset_of(message)
-            return
-        if error.code() not in STOP and message.topic() and not self._concerns(error, message):
-            return
-        place = f" ({message.topic()}-{message.partition()}, offset {message.offset()})" if message.topic() else ""
-        self._troubles.notice(error, place)
-        self._troubles.read_again(error.str())
-
-    def _concerns(self, error: KafkaError, message: Message) -> bool:
-        """Not that of a partition that only waits, whose log may begin above 0; nor of a topic that is not there."""
-        if error.code() in OF_AN_OFFSET:
-            reading = self._reading.get(partition_of(message))
-            # Told late, it is about the place where the partition waited.
-            return reading is not None and not 0 <= offset_of(message) < reading.begin
-        return any(key.topic == message.topic() for key in self._reading)
+        for key, begin in self._sorting.strayed().items():
+            self._place(TopicPartition(key.topic, key.partition, begin))
 
     def _spans(self, now_s: float) -> dict[Partition, Span]:
         return {key: span for key, reading in self._reading.items() if (span := reading.taken(now_s)) is not None}
@@ -272,8 +224,8 @@ class Source:
         for key, offset in held.items():
             reading = self._reading.get(key)
             if reading is not None:
-                # The end was seen behind what waits: it is not reached.
-                reading.end = 0
+                # An end that was seen behind what waits is not reached.
+                reading.goes_on_at(offset)
                 self._holding.hold(key, offset)
         return batch.before(held)
 
@@ -297,4 +249,5 @@ class Source:
 
     def close(self) -> None:
         """Leaves the group."""
+        self._intake.close()
         leave(self._consumer)

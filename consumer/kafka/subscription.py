@@ -63,8 +63,13 @@ def _unsubscribe_and_close(consumer: Consumer) -> None:
         consumer.close()
 
 
-def place_at(consumer: Consumer, place: TopicPartition, *, paused: bool = False) -> None:
+def place_at(
+    consumer: Consumer, place: TopicPartition, expect: Callable[[list[TopicPartition]], None], *, paused: bool
+) -> None:
     """Lets an assigned partition be read from an offset.
+
+    Args:
+        expect: called before it is assigned anew.
 
     Raises:
         Transient: the client cannot place it now.
@@ -73,6 +78,7 @@ def place_at(consumer: Consumer, place: TopicPartition, *, paused: bool = False)
         # Assigned anew instead of sought: what was fetched from elsewhere is dropped with the old assignment, and after
         # an offset error the client would refuse to seek, for ever.
         consumer.incremental_unassign([place])
+        expect([place])
         consumer.incremental_assign([place])
         (consumer.pause if paused else consumer.resume)([place])
     except KafkaException as error:

@@ -23,6 +23,39 @@ Facts: TypeAlias = tuple[
 """What a usual change says: `_envelopes.pyi`."""
 
 
+CLOSER, UNTRACKED = -1, -2
+"""What the first look says of a record that it can tell nothing of, and of one whose table nobody tracks."""
+
+
+class Record(Protocol):
+    """A consumed record: `_envelopes.pyi`."""
+
+    def topic(self) -> str | None: ...
+    def partition(self) -> int | None: ...
+    def offset(self) -> int | None: ...
+    def key(self) -> bytes | None: ...
+    def value(self) -> bytes | None: ...
+    def headers(self) -> object: ...
+    def timestamp(self) -> tuple[int, int]: ...
+
+    @property
+    def table(self) -> int: ...
+    @property
+    def facts(self) -> object: ...
+    @property
+    def passed(self) -> tuple[int, int]: ...
+
+
+Taken: TypeAlias = tuple[
+    int,
+    list[Record],
+    list[tuple[int, Record]],
+    list[tuple[int, int, int]],
+    list[tuple[str | None, int, int, int, str | None]],
+]
+"""What was consumed: `_envelopes.pyi`."""
+
+
 class Envelopes(Protocol):
     """The first look at envelopes: what `_envelopes.pyi` promises."""
 
@@ -30,18 +63,40 @@ class Envelopes(Protocol):
 
     def make_programs(self, programs: tuple[AvroProgram, ...], /) -> object: ...
 
+    def find_client(self, file: str, /) -> bool: ...
+
+    def open_tap(self) -> object: ...
+
+    def forward(self, tap: object, topic: str, partition: int, /) -> bool: ...
+
+    def take(
+        self,
+        tap: object,
+        plan: object,
+        programs: object,
+        places: tuple[tuple[str, int, int], ...],
+        most: int,
+        most_bytes: int,
+        timeout_ms: int,
+        /,
+    ) -> Taken: ...
+
+    def close_tap(self, tap: object, /) -> None: ...
+
     def look(
         self, plan: object, programs: object, values: list[bytes | None], /
     ) -> tuple[int, int, list[tuple[int, int, Facts | None]]]: ...
 
 
-_INTERFACE = 2
+_INTERFACE = 3
 """Raised with every change of what goes to and fro: a file that was compiled before that is not used."""
 
 envelopes: Envelopes | None = None
 """None where it was not compiled."""
+library = ""
+"""The file."""
 with suppress(ImportError):
     from consumer.native import _envelopes
 
     if getattr(_envelopes, "INTERFACE", 0) == _INTERFACE:
-        envelopes = _envelopes
+        envelopes, library = _envelopes, _envelopes.__file__

@@ -5,11 +5,9 @@
 
 #include <stdlib.h>
 
-#include "avro.h"
 #include "tables.h"
 #include "told.h"
-
-static const char PROGRAMS[] = "milestones.programs";
+#include "taking.h"
 
 /* The texts of a tuple of bytes and None; 0 with an exception set for anything else. */
 static int take_texts(PyObject *values, Py_ssize_t count, Span *texts)
@@ -197,13 +195,21 @@ static PyMethodDef methods[] = {
     {"make_plan", make_plan, METH_O, NULL},
     {"make_programs", make_programs, METH_O, NULL},
     {"look", look, METH_VARARGS, NULL},
+    {"find_client", find_client, METH_O, NULL},
+    {"open_tap", open_tap, METH_NOARGS, NULL},
+    {"forward", forward, METH_VARARGS, NULL},
+    {"take", take, METH_VARARGS, NULL},
+    {"close_tap", close_tap, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 
 /* As in __init__.py. */
 static int begin(PyObject *module)
 {
-    return PyModule_AddIntConstant(module, "INTERFACE", 2);
+    record_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &record_spec, NULL);
+    if (record_type == NULL || PyModule_AddType(module, record_type) < 0)
+        return -1;
+    return PyModule_AddIntConstant(module, "INTERFACE", 3);
 }
 
 static PyModuleDef_Slot slots[] = {

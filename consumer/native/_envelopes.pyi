@@ -1,6 +1,6 @@
 """Debezium's envelopes at a glance, in JSON and in Avro, without the interpreter's lock: `_envelopes.c`."""
 
-from consumer.native import AvroProgram, Facts, TableColumns
+from consumer.native import AvroProgram, Facts, TableColumns, Taken
 
 INTERFACE: int
 """Which version of these functions was compiled: `consumer/native/__init__.py`."""
@@ -41,3 +41,85 @@ def look(
         TypeError: a value is neither bytes nor None.
         ValueError: `plan` or `programs` are none.
     """
+
+class Record:
+    """A record as it was consumed: what the client's own messages tell, and what was seen at the first look."""
+
+    def topic(self) -> str | None:
+        """The topic's name."""
+
+    def partition(self) -> int | None:
+        """The partition's number."""
+
+    def offset(self) -> int | None:
+        """Where it stands in the partition."""
+
+    def key(self) -> bytes | None:
+        """None where there is none."""
+
+    def value(self) -> bytes | None:
+        """None for a tombstone."""
+
+    def headers(self) -> list[tuple[str, bytes | None]] | None:
+        """In their order; None where there are none.
+
+        Raises:
+            UnicodeDecodeError: a name is not UTF-8.
+            SystemError: the client cannot read them.
+        """
+
+    def timestamp(self) -> tuple[int, int]:
+        """Its kind (the client's constants), and milliseconds since the epoch."""
+
+    @property
+    def table(self) -> int:
+        """What `look` says of it: -2 for one of a table that nobody tracks, -3 for one that leaves every column as it
+        was; -4 where it was not looked at, -5 where it was passed over."""
+
+    @property
+    def facts(self) -> Facts | None:
+        """What a usual change says: see `look`."""
+
+    @property
+    def passed(self) -> tuple[int, int]:
+        """How many of its partition were passed over in the same call before it, of either kind."""
+
+def find_client(file: str, /) -> bool:
+    """Whether librdkafka can be read from without Python, as a module that is loaded uses it: to be asked before a
+    client has this file for its `plugin.library.paths`."""
+
+def open_tap() -> object:
+    """A queue of one's own for the client that this thread made last, with this file as a plugin; None without one."""
+
+def forward(tap: object, topic: str, partition: int, /) -> bool:
+    """Lets a partition's records come to a tap; to be called before it is assigned. Whether that could be done."""
+
+def take(
+    tap: object,
+    plan: object,
+    programs: object,
+    places: tuple[tuple[str, int, int], ...],
+    most: int,
+    most_bytes: int,
+    timeout_ms: int,
+    /,
+) -> Taken:
+    """What has come to a tap: waits for the first record only, and then takes what is there.
+
+    Args:
+        plan: None where nothing is to be looked at; see `look`.
+        places: topics and partitions; records of all others are dropped. Those before the offset are not passed over.
+        most: records, 1 or more; `most_bytes`: of values, after which no more is asked for.
+
+    Returns:
+        The number of records; those that were not passed over; the last one of each partition, whatever was seen, with
+        the number of its place; of each place how many were passed over, of untracked tables and unchanged; errors:
+        topic, partition, offset, code, and what the client says.
+
+    Raises:
+        ValueError: the tap is closed.
+        RuntimeError: the client cannot read its queue.
+    """
+
+def close_tap(tap: object, /) -> None:
+    """Before the client is closed, or in its place: nothing can be taken any more."""

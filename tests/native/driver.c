@@ -2,12 +2,12 @@
 
    The input is a program for Avro (its five numbers, and five arrays of bytes), then texts until its end; every array
    and every text stands behind its length. All numbers have four bytes, little-endian. What a text is read from has
-   memory of its own size, so that a sanitizer sees each byte beside it. */
+   memory of its own size, so that a sanitizer sees each byte beside it. The same texts are then taken from a queue, as
+   from librdkafka's: what is said of them there must be the same, or the program ends with 3. */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "avro.h"
-#include "facts.h"
+#include "intake.h"
 
 enum { MOST_TEXTS = 100000 };
 
@@ -58,6 +58,95 @@ static int32_t said_of(Span text, const Plan *plan, Memories *memories, Facts *f
     return says;
 }
 
+/* A queue: messages that come in pieces of changing size. */
+typedef struct {
+    Message *message;
+    size_t count, at;
+} Queue;
+
+static ssize_t consume(void *from, int timeout_ms, Message **messages, size_t count)
+{
+    Queue *queue = from;
+    size_t came = 0, most = timeout_ms > 0 ? 1 : 1 + queue->at % 700;
+    for (; came < count && came < most && queue->at < queue->count; came++)
+        messages[came] = &queue->message[queue->at++];
+    return (ssize_t)came;
+}
+
+static const char *topic_name(const void *topic)
+{
+    return topic;
+}
+
+/* Takes a batch; what becomes of each message has to be what was said of its text. */
+static void take_batch(Queue *queue, const int32_t *said, const Plan *plan, const Programs *programs, size_t most)
+{
+    static const int64_t nowhere = INT64_MAX;
+    Place place[] = {{"one", 0, 0, {0, 0}, -1}, {"two", 1, 0, {0, 0}, -1}, {"one", 1, nowhere, {0, 0}, -1}};
+    Intake intake = {.place = place, .places = 3};
+    intake.message = calloc(most, sizeof *intake.message);
+    intake.taken = calloc(most, sizeof *intake.taken);
+    Desk desk = {NULL, 0, 0, {.source = {.count = 0}}};
+    Facts facts = {NULL, 0, 0};
+    if (intake.message == NULL || intake.taken == NULL)
+        exit(1);
+    const size_t first = queue->at;
+    take_messages(&intake, queue, (ptrdiff_t)most, 4 << 20, 100);
+    sort_out(&intake, plan, programs, &desk, &facts);
+    if (intake.failed || (size_t)intake.count != queue->at - first || intake.count > (ptrdiff_t)most)
+        exit(3);
+    int32_t passed = 0, left = 0;
+    for (ptrdiff_t at = 0; at < intake.count; at++) {
+        const Taken *taken = &intake.taken[at];
+        const int32_t says = said[first + (size_t)at];
+        const int is_nothing = says == UNTRACKED || says == UNCHANGED;
+        const int32_t expected = taken->message->err != 0 ? TROUBLE
+                                 : taken->place < 0 || (taken->place != 2 && is_nothing) ? LEFT : says;
+        if (taken->what != expected || (taken->place < 0) != (taken->message->err != 0 || taken->message->partition == 2))
+            exit(3);
+        left += taken->place >= 0 && expected == LEFT;
+        for (size_t of = taken->kept; taken->kept != NOT_KEPT && of < taken->kept + kept_of(&plan->table[says]); of++)
+            for (size_t byte = 0; byte < facts.span[of].length; byte++)
+                if (facts.span[of].at[byte] == 0 || facts.span[of].at < (Text)taken->message->payload)
+                    exit(3);
+    }
+    for (int at = 0; at < 3; at++)
+        passed += place[at].passed.untracked + place[at].passed.unchanged;
+    if (passed != left || place[2].passed.untracked + place[2].passed.unchanged != 0)
+        exit(3);
+    free(intake.message);
+    free(intake.taken);
+    free(facts.span);
+    free(desk.at);
+}
+
+/* All texts as messages of four partitions, one of which nobody reads, and some of which are errors. */
+static void take_all(const Span *texts, const int32_t *said, size_t count, const Plan *plan, const Programs *programs)
+{
+    static char one[] = "one", two[] = "two";
+    Queue queue = {calloc(count + 1, sizeof *queue.message), count, 0};
+    if (queue.message == NULL)
+        exit(1);
+    for (size_t at = 0; at < count; at++) {
+        Message *message = &queue.message[at];
+        const int kind = (int)(at % 4);
+        *message = (Message){.topic = kind == 1 ? two : one, .partition = kind == 3 ? 2 : kind > 0, .offset = (int64_t)at,
+                             .err = at % 97 == 96 ? -191 : 0, .len = texts[at].length};
+        message->payload = malloc(message->len); /* Not a byte more: no 0 stands behind it. */
+        if (message->payload == NULL && message->len > 0)
+            exit(1);
+        if (message->len > 0)
+            memcpy(message->payload, texts[at].at, message->len);
+    }
+    librdkafka.consume_batch_queue = consume;
+    librdkafka.topic_name = topic_name;
+    while (queue.at < count)
+        take_batch(&queue, said, plan, programs, 1 + queue.at % 3000);
+    for (size_t at = 0; at < count; at++)
+        free(queue.message[at].payload);
+    free(queue.message);
+}
+
 int main(void)
 {
     int32_t slot[] = {-1, -1, -1, -1};
@@ -79,14 +168,16 @@ int main(void)
     Programs programs = {&program, is_sound(&program) ? 1 : 0};
     static Memories memories;
     static Span texts[MOST_TEXTS]; /* Kept: the next ones are held against them. */
+    static int32_t said[MOST_TEXTS];
     Facts facts = {NULL, 0, 0};
     size_t count = 0;
     for (; count < MOST_TEXTS && read_number(&length); count++) {
         Span text = texts[count] = read_bytes(length);
-        int32_t says = *text.at == 0 ? wired_says(text.at, text.length, &programs)
-                                     : said_of(text, &plan, &memories, &facts);
-        printf("%d\n", (int)says);
+        said[count] = *text.at == 0 ? wired_says(text.at, text.length, &programs)
+                                    : said_of(text, &plan, &memories, &facts);
+        printf("%d\n", (int)said[count]);
     }
+    take_all(texts, said, count, &plan, &programs);
     while (count > 0)
         free((void *)texts[--count].at);
     free(facts.span);

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from consumer.native import envelopes
 from tests.processes.workers import Deployment
 from tests.services import KafkaService
 
@@ -15,6 +16,15 @@ def deployment(kafka: KafkaService, database: str, topic: str, tmp_path: Path) -
     deployed = Deployment(kafka, database, topic, tmp_path)
     yield deployed
     deployed.close()
+
+
+@pytest.fixture(params=[True, False], ids=["native", "python"])
+def native(request: pytest.FixtureRequest) -> bool:
+    """Whether records come through compiled code, where there is any."""
+    wanted = bool(request.param)
+    if wanted and envelopes is None:
+        pytest.skip("no C compiler was found when this was installed")
+    return wanted
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import time
 
 from consumer import assignment, worker
 from consumer.cli import main
-from consumer.core.records import Batch
+from consumer.core.records import Batch, Sight
 from consumer.kafka.source import Source
 
 _AT_WORK_S = 3.0
@@ -23,11 +23,13 @@ def leave_once() -> None:
     leaves_at_s = time.monotonic() + _AT_WORK_S
     left: list[Source] = []
 
-    def poll(self: Source, max_records: int, max_bytes: int, timeout_s: float) -> Batch | None:
+    def poll(
+        self: Source, max_records: int, max_bytes: int, timeout_s: float, sight: Sight | None = None
+    ) -> Batch | None:
         if not left and self.spans and time.monotonic() > leaves_at_s:
             left.append(self)
             self._consumer.unsubscribe()
-        return real(self, max_records, max_bytes, timeout_s)
+        return real(self, max_records, max_bytes, timeout_s, sight)
 
     Source.poll = poll  # type: ignore[method-assign]
 

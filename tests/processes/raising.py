@@ -7,10 +7,9 @@ from __future__ import annotations
 import sys
 from typing import Any, cast
 
-from confluent_kafka import Message
-
 from consumer.cli import main
 from consumer.core.records import Record
+from consumer.kafka.sorting import Sorting
 from consumer.kafka.source import Source
 
 
@@ -41,14 +40,14 @@ def before_revoke() -> None:
 
 def take() -> None:
     """Records that the client had given are dropped in the middle of them."""
-    real = Source._take
+    real = Sorting.take
 
-    def until(self: Source, message: Message, records: list[Record]) -> None:
+    def until(self: Sorting, record: Record, records: list[Record]) -> None:
         if len(records) == 20:
             _raise()
-        real(self, message, records)
+        real(self, record, records)
 
-    Source._take = until  # type: ignore[method-assign]
+    Sorting.take = until  # type: ignore[method-assign]
 
 
 RAISING = {raising.__name__: raising for raising in (on_assign, on_revoke, before_revoke, take)}

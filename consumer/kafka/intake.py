@@ -1,0 +1,163 @@
+"""How records come from the client: as its objects, or, where that was compiled, only those that say something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import confluent_kafka.cimpl
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from consumer.core.records import Partition, Passed, Record, Sight
+from consumer.errors import Fatal
+from consumer.kafka.consumer_errors import Troubles
+from consumer.kafka.sorting import Sorting, place_of
+from consumer.native import Envelopes, envelopes, library
+
+_CHUNK = 500  # The client makes so many objects in one go, and meanwhile no other thread gets on.
+_PLUGINS = "plugin.library.paths"
+_LONGEST_S = 0.1
+"""Rebalances wait for so long at most while records are waited for."""
+_NOWHERE = (1 << 63) - 1
+"""Of a partition nothing is passed over; or from an offset on."""
+
+
+class Taken(NamedTuple):
+    """Records of one poll, and how many were passed over; `sight`: what that was decided by."""
+
+    records: list[Record]
+    passed: Mapping[Partition, Passed] = {}
+    sight: Sight | None = None
+
+
+class Intake(Protocol):
+    """Between the client's queue and a batch; callbacks are served meanwhile."""
+
+    def expect(self, partitions: Iterable[TopicPartition]) -> None:
+        """To be called right before partitions are assigned."""
+
+    def take(self, max_records: int, max_bytes: int, timeout_s: float, sight: Sight | None) -> Taken:
+        """The next records, up to a number and about a size."""
+
+    def close(self) -> None:
+        """Before the client is closed."""
+
+
+class ClientIntake:
+    """All records, as the client's own message objects."""
+
+    def __init__(self, consumer: Consumer, sorting: Sorting) -> None:
+        self._consumer, self._sorting = consumer, sorting
+
+    def expect(self, partitions: Iterable[TopicPartition]) -> None:
+        """Nothing is to be done: their records come with everything else."""
+
+    def take(self, max_records: int, max_bytes: int, timeout_s: float, sight: Sight | None) -> Taken:  # noqa: ARG002
+        """See `Intake`."""
+        records: list[Record] = []
+        size = 0
+        messages = self._consumer.consume(1, timeout_s)
+        while messages:
+            for message in messages:
+                error = message.error()
+                if error is None:
+                    size += len(message)
+                    self._sorting.take(message, records)
+                else:
+                    self._sorting.note(error, *place_of(message))
+            if len(records) >= max_records or size >= max_bytes:
+                break
+            messages = self._consumer.consume(min(_CHUNK, max_records - len(records)), 0)
+        return Taken(records)
+
+    def close(self) -> None:
+        """Nothing is to be done."""
+
+
+class NativeIntake:
+    """Records from a queue of their own: they are looked at as they come, and no object is made of most of them.
+
+    What they must not be passed over for: a partition whose beginning is not proven yet, and what is stored already.
+    The client's own queue holds all else, callbacks and errors.
+    """
+
+    def __init__(
+        self, consumer: Consumer, sorting: Sorting, troubles: Troubles, native: Envelopes, tap: object
+    ) -> None:
+        self._consumer, self._sorting, self._troubles = consumer, sorting, troubles
+        self._native, self._tap = native, tap
+
+    def expect(self, partitions: Iterable[TopicPartition]) -> None:
+        """Their records come to this queue from now on.
+
+        When the client stops reading a partition it forgets where its records go, some time after it was told to stop:
+        before it has answered another question.
+        """
+        self._consumer.assignment()
+        for partition in partitions:
+            if not self._native.forward(self._tap, partition.topic, partition.partition):
+                self._refuse(partition.topic, partition.partition)
+
+    def take(self, max_records: int, max_bytes: int, timeout_s: float, sight: Sight | None) -> Taken:
+        """See `Intake`."""
+        self._serve(0 if self._sorting.reading else timeout_s)
+        reading = self._sorting.reading
+        if not reading:
+            return Taken([])
+        keys = list(reading)
+        places = tuple([(*key, _NOWHERE if one.fresh else one.span.stored) for key, one in reading.items()])
+        wait_ms = round(min(timeout_s, _LONGEST_S) * 1000)
+        plan, programs = sight or (None, None)
+        _, records, lasts, passed, troubles = self._native.take(
+            self._tap, plan, programs, places, max_records, max_bytes, wait_ms
+        )
+        taken: list[Record] = []
+        if any(one.fresh for one in reading.values()):
+            for record in records:
+                self._sorting.take(record, taken)
+        else:
+            taken = [*records]
+        for at, record in lasts:
+            if places[at][2] != _NOWHERE:
+                reading[keys[at]].last = record
+        for topic, partition, offset, code, text in troubles:
+            self._sorting.note(KafkaError(code, text), topic or "", partition, offset)
+        return Taken(taken, {keys[at]: Passed(*some) for at, *some in passed}, sight)
+
+    def _serve(self, timeout_s: float) -> None:
+        """Callbacks and errors."""
+        while (message := self._consumer.poll(timeout_s)) is not None:
+            timeout_s = 0
+            error = message.error()
+            if error is None:
+                self._refuse(message.topic(), message.partition())
+            else:
+                self._sorting.note(error, *place_of(message))
+
+    def _refuse(self, topic: str | None, partition: int | None) -> None:
+        words = "Kafka's client does not hand out its records where they are expected; set input.native: false"
+        self._troubles.stop(Fatal(f"{topic}-{partition}: {words}, and report it"))
+
+    def close(self) -> None:
+        """See `Intake`."""
+        self._native.close_tap(self._tap)
+
+
+def with_plugin(settings: Mapping[str, object], *, native: bool) -> dict[str, object]:
+    """A client's settings, with what it needs to be read from by compiled code, where that can be."""
+    if not native or envelopes is None or not envelopes.find_client(confluent_kafka.cimpl.__file__):
+        return {**settings}
+    path = str(Path(library).resolve())
+    if ";" in path:
+        return {**settings}
+    said = [str(settings[_PLUGINS])] if settings.get(_PLUGINS) else []
+    return {**settings, _PLUGINS: ";".join([*said, path])}
+
+
+def intake_of(consumer: Consumer, sorting: Sorting, troubles: Troubles) -> Intake:
+    """The compiled one, where the client that this thread made last has it for a plugin."""
+    tap = None if envelopes is None else envelopes.open_tap()
+    if envelopes is None or tap is None:
+        return ClientIntake(consumer, sorting)
+    return NativeIntake(consumer, sorting, troubles, envelopes, tap)

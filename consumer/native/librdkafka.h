@@ -1,0 +1,48 @@
+/* What is used of librdkafka's public interface (rdkafka.h, since 2.0). Functions are found in the library that the
+   Python client has loaded: nothing is linked, and without it nothing here is used. */
+#ifndef MILESTONES_LIBRDKAFKA_H
+#define MILESTONES_LIBRDKAFKA_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+typedef struct {
+    int err;
+    void *topic;
+    int32_t partition;
+    void *payload;
+    size_t len;
+    void *key;
+    size_t key_len;
+    int64_t offset;
+    void *private_;
+} Message;
+
+typedef int OnNew(void *client, const void *conf, void *opaque, char *error, size_t error_size);
+typedef int OnDestroy(void *client, void *opaque);
+
+typedef struct {
+    void *(*conf_new)(void);
+    void (*conf_destroy)(void *conf);
+    int (*conf_get)(const void *conf, const char *name, char *to, size_t *size);
+    int (*conf_interceptor_add_on_new)(void *conf, const char *name, OnNew *on_new, void *opaque);
+    int (*interceptor_add_on_destroy)(void *client, const char *name, OnDestroy *on_destroy, void *opaque);
+    void *(*queue_new)(void *client);
+    void (*queue_destroy)(void *queue);
+    void *(*queue_get_partition)(void *client, const char *topic, int32_t partition);
+    void (*queue_forward)(void *from, void *to);
+    ssize_t (*consume_batch_queue)(void *queue, int timeout_ms, Message **messages, size_t count);
+    void (*message_destroy)(Message *message);
+    int64_t (*message_timestamp)(const Message *message, int *kind);
+    int (*message_headers)(const Message *message, void **headers);
+    int (*header_get_all)(const void *headers, size_t at, const char **name, const void **value, size_t *size);
+    const char *(*topic_name)(const void *topic);
+    const char *(*message_errstr)(const Message *message);
+} Librdkafka;
+
+static Librdkafka librdkafka;
+
+enum { ERR_NOENT = -156 };
+
+#endif

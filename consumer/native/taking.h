@@ -1,0 +1,176 @@
+/* Python's side of tap.h and intake.h: _envelopes.pyi says what these functions promise. */
+#ifndef MILESTONES_TAKING_H
+#define MILESTONES_TAKING_H
+
+#include "record.h"
+#include "tap.h"
+
+static const char PROGRAMS[] = "milestones.programs", TAP[] = "milestones.tap";
+
+static PyObject *find_client(PyObject *Py_UNUSED(module), PyObject *file)
+{
+    const char *name = PyUnicode_AsUTF8AndSize(file, NULL);
+    return name == NULL ? NULL : PyBool_FromLong(find_librdkafka(name) && takes_plugins());
+}
+
+static PyObject *open_tap(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+{
+    Tap *tap = open_made();
+    return tap == NULL ? Py_NewRef(Py_None) : PyCapsule_New(tap, TAP, NULL);
+}
+
+static PyObject *close_tap(PyObject *Py_UNUSED(module), PyObject *capsule)
+{
+    Tap *tap = PyCapsule_GetPointer(capsule, TAP);
+    if (tap == NULL)
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    tap_close(tap);
+    Py_END_ALLOW_THREADS
+    return Py_NewRef(Py_None);
+}
+
+static PyObject *forward(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    PyObject *capsule;
+    const char *topic;
+    int partition, is_forwarded;
+    if (!PyArg_ParseTuple(arguments, "Osi", &capsule, &topic, &partition))
+        return NULL;
+    Tap *tap = PyCapsule_GetPointer(capsule, TAP);
+    if (tap == NULL)
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    is_forwarded = tap_forward(tap, topic, partition);
+    Py_END_ALLOW_THREADS
+    return PyBool_FromLong(is_forwarded);
+}
+
+/* (topic, partition, floor) of each partition that is read; 0 with an exception set for anything else. */
+static int take_places(PyObject *places, Intake *intake)
+{
+    for (Py_ssize_t at = 0; at < intake->places; at++) {
+        long long floor;
+        Place *place = &intake->place[at];
+        if (!PyArg_ParseTuple(PyTuple_GetItem(places, at), "siL", &place->topic, &place->partition, &floor))
+            return 0;
+        place->floor = floor;
+        place->last = -1;
+    }
+    return 1;
+}
+
+/* (topic or None, partition, offset, code, what it says) of a message that is an error. */
+static PyObject *trouble_of(const Message *message)
+{
+    return Py_BuildValue("(ziLiz)", message->topic == NULL ? NULL : librdkafka.topic_name(message->topic),
+                         (int)message->partition, (long long)message->offset, message->err,
+                         librdkafka.message_errstr(message));
+}
+
+static int append(PyObject *list, PyObject *item)
+{
+    int is_added = item != NULL && PyList_Append(list, item) == 0;
+    Py_XDECREF(item);
+    return is_added;
+}
+
+/* What is to be known of each message, sorted into lists: records, the last one of each partition, and errors. */
+static int tell_messages(const Intake *intake, PyObject *places, const Facts *facts, const Plan *plan,
+                         PyObject *records, PyObject *lasts, PyObject *troubles)
+{
+    for (Py_ssize_t at = 0; at < intake->count; at++) {
+        const Taken *taken = &intake->taken[at];
+        if (taken->what == TROUBLE && !append(troubles, trouble_of(taken->message)))
+            return 0;
+        int is_last = taken->place >= 0 && intake->place[taken->place].last == at;
+        if (taken->place < 0 || (taken->what == LEFT && !is_last))
+            continue;
+        PyObject *topic = PyTuple_GetItem(PyTuple_GetItem(places, taken->place), 0);
+        PyObject *record = record_of(taken, topic, facts, plan);
+        int is_told = record != NULL && (taken->what == LEFT || PyList_Append(records, record) == 0) &&
+                      (!is_last || append(lasts, Py_BuildValue("(iO)", (int)taken->place, record)));
+        Py_XDECREF(record);
+        if (!is_told)
+            return 0;
+    }
+    return 1;
+}
+
+/* (records consumed, records, lasts, passed over, errors). */
+static PyObject *told_messages(const Intake *intake, PyObject *places, const Facts *facts, const Plan *plan)
+{
+    PyObject *records = PyList_New(0), *lasts = PyList_New(0), *troubles = PyList_New(0), *passed = PyList_New(0);
+    int is_told = records != NULL && lasts != NULL && troubles != NULL && passed != NULL &&
+                  tell_messages(intake, places, facts, plan, records, lasts, troubles);
+    for (Py_ssize_t at = 0; is_told && at < intake->places; at++) {
+        Passed some = intake->place[at].passed;
+        if (some.untracked > 0 || some.unchanged > 0)
+            is_told = append(passed, Py_BuildValue("(nii)", at, (int)some.untracked, (int)some.unchanged));
+    }
+    PyObject *told = is_told ? Py_BuildValue("(nOOOO)", intake->records, records, lasts, passed, troubles) : NULL;
+    Py_XDECREF(records);
+    Py_XDECREF(lasts);
+    Py_XDECREF(troubles);
+    Py_XDECREF(passed);
+    return told;
+}
+
+static PyObject *take_in(void *queue, Intake *intake, PyObject *places, const Plan *plan, const Programs *programs,
+                         Py_ssize_t most, int64_t most_bytes, int timeout_ms)
+{
+    PyObject *told = NULL;
+    Desk *desk = calloc(1, sizeof *desk);
+    Facts facts = {NULL, 0, 0};
+    intake->place = calloc((size_t)intake->places + 1, sizeof *intake->place);
+    intake->taken = malloc((size_t)most * sizeof *intake->taken);
+    intake->message = malloc((size_t)most * sizeof *intake->message);
+    if (desk == NULL || intake->place == NULL || intake->taken == NULL || intake->message == NULL) {
+        PyErr_NoMemory();
+    } else if (take_places(places, intake)) {
+        Py_BEGIN_ALLOW_THREADS
+        take_messages(intake, queue, most, most_bytes, timeout_ms);
+        sort_out(intake, plan, programs, desk, &facts);
+        Py_END_ALLOW_THREADS
+        if (intake->failed)
+            PyErr_SetString(PyExc_RuntimeError, "Kafka's client cannot read its queue");
+        else
+            told = told_messages(intake, places, &facts, plan);
+        Py_BEGIN_ALLOW_THREADS
+        for (Py_ssize_t at = 0; at < intake->count; at++)
+            librdkafka.message_destroy(intake->message[at]);
+        Py_END_ALLOW_THREADS
+    }
+    if (desk != NULL)
+        free(desk->at);
+    free(desk);
+    free(facts.span);
+    free(intake->place);
+    free(intake->taken);
+    free(intake->message);
+    return told;
+}
+
+static PyObject *take(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    PyObject *capsule, *made_plan, *made_programs, *places;
+    Py_ssize_t most;
+    long long most_bytes;
+    int timeout_ms;
+    if (!PyArg_ParseTuple(arguments, "OOOO!nLi", &capsule, &made_plan, &made_programs, &PyTuple_Type, &places, &most,
+                          &most_bytes, &timeout_ms))
+        return NULL;
+    const Tap *tap = PyCapsule_GetPointer(capsule, TAP);
+    const Plan *plan = tap == NULL || made_plan == Py_None ? NULL : PyCapsule_GetPointer(made_plan, PLAN);
+    const Programs *programs = plan == NULL ? NULL : PyCapsule_GetPointer(made_programs, PROGRAMS);
+    if (PyErr_Occurred())
+        return NULL;
+    if (tap->queue == NULL || atomic_load(&tap->client) == NULL || most < 1) {
+        PyErr_SetString(PyExc_ValueError, "the tap is closed, or nothing is wanted of it");
+        return NULL;
+    }
+    Intake intake = {.places = PyTuple_Size(places)};
+    return take_in(tap->queue, &intake, places, plan, programs, most, most_bytes, timeout_ms);
+}
+
+#endif

@@ -1,0 +1,117 @@
+/* A queue of one's own for the records of a consumer's partitions, so that nobody makes Python's objects of them.
+
+   The client itself is the one that Python made: it tells of itself as librdkafka's plugins are told (`conf_init`).
+   Its own queue is left to Python, which serves rebalances and errors there. */
+#ifndef MILESTONES_TAP_H
+#define MILESTONES_TAP_H
+
+#include <dlfcn.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "librdkafka.h"
+
+/* 1 where all of it is there, in what a file that is already loaded depends on. */
+static int find_librdkafka(const char *file)
+{
+    static const char *const names[] = {
+        "rd_kafka_conf_new", "rd_kafka_conf_destroy", "rd_kafka_conf_get", "rd_kafka_conf_interceptor_add_on_new",
+        "rd_kafka_interceptor_add_on_destroy", "rd_kafka_queue_new", "rd_kafka_queue_destroy",
+        "rd_kafka_queue_get_partition", "rd_kafka_queue_forward", "rd_kafka_consume_batch_queue",
+        "rd_kafka_message_destroy", "rd_kafka_message_timestamp", "rd_kafka_message_headers",
+        "rd_kafka_header_get_all", "rd_kafka_topic_name", "rd_kafka_message_errstr",
+    };
+    enum { COUNT = sizeof names / sizeof *names };
+    void *found[COUNT], *library = dlopen(file, RTLD_NOW | RTLD_NOLOAD);
+    _Static_assert(sizeof found == sizeof librdkafka, "a name for each function, in their order");
+    if (library == NULL)
+        return 0;
+    int all = 1;
+    for (size_t at = 0; at < COUNT; at++)
+        all = all && (found[at] = dlsym(library, names[at])) != NULL;
+    if (all)
+        memcpy(&librdkafka, found, sizeof found);
+    dlclose(library);
+    return all;
+}
+
+/* Whether it was built to take plugins. */
+static int takes_plugins(void)
+{
+    char features[1024] = "";
+    size_t size = sizeof features;
+    void *conf = librdkafka.conf_new();
+    int found = librdkafka.conf_get(conf, "builtin.features", features, &size) == 0;
+    librdkafka.conf_destroy(conf);
+    return found && strstr(features, "plugins") != NULL;
+}
+
+/* `client` is NULL once it was destroyed. */
+typedef struct {
+    _Atomic(void *) client;
+    void *queue;
+} Tap;
+
+static _Thread_local Tap *made; /* for the last client that this thread made with the plugin */
+
+static int on_destroy(void *client, void *opaque)
+{
+    (void)client;
+    atomic_store(&((Tap *)opaque)->client, NULL);
+    return 0;
+}
+
+/* A tap is never freed: its client, which may be destroyed at any time, tells it. */
+static int on_new(void *client, const void *conf, void *opaque, char *error, size_t error_size)
+{
+    (void)conf, (void)opaque, (void)error, (void)error_size;
+    Tap *tap = calloc(1, sizeof *tap);
+    int refused = tap == NULL ? -1 : librdkafka.interceptor_add_on_destroy(client, "milestones", on_destroy, tap);
+    if (refused == 0)
+        atomic_store(&tap->client, client);
+    made = refused == 0 ? tap : NULL;
+    return 0;
+}
+
+/* What librdkafka calls of its plugins. */
+__attribute__((visibility("default"))) int conf_init(void *conf, void **opaque, char *error, size_t error_size)
+{
+    (void)opaque, (void)error, (void)error_size;
+    return librdkafka.conf_interceptor_add_on_new(conf, "milestones", on_new, NULL);
+}
+
+/* For the client that this thread made last; NULL where there is none. */
+static Tap *open_made(void)
+{
+    Tap *tap = made;
+    made = NULL;
+    void *client = tap == NULL ? NULL : atomic_load(&tap->client);
+    if (client == NULL)
+        return NULL;
+    tap->queue = librdkafka.queue_new(client);
+    return tap;
+}
+
+/* Before the client is closed. What its partitions have left is dropped. */
+static void tap_close(Tap *tap)
+{
+    void *queue = tap->queue;
+    tap->queue = NULL;
+    if (queue != NULL && atomic_load(&tap->client) != NULL)
+        librdkafka.queue_destroy(queue);
+}
+
+/* Before a partition is assigned: from then on its records come here. */
+static int tap_forward(Tap *tap, const char *topic, int32_t partition)
+{
+    void *client = atomic_load(&tap->client);
+    void *from = client == NULL || tap->queue == NULL ? NULL : librdkafka.queue_get_partition(client, topic, partition);
+    if (from == NULL)
+        return 0;
+    librdkafka.queue_forward(from, tap->queue);
+    librdkafka.queue_destroy(from);
+    return 1;
+}
+
+#endif
