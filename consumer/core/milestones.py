@@ -96,10 +96,15 @@ def milestone_id(tracker: str, key: StateKey, identity: str, identity_ms: int) -
     return f"{time[:8]}-{time[8:]}-8{digest[:3]}-{variant}{digest[4:7]}-{digest[7:19]}"
 
 
-@lru_cache(maxsize=4_096)
 def iso_time(micros: int) -> str:
     """RFC 3339 in UTC with as many digits as the time has: `2026-11-22T21:34:13.5Z` never, `…13.500000Z` yes."""
-    return (_EPOCH + timedelta(microseconds=micros)).replace(tzinfo=None).isoformat() + "Z"
+    seconds, fraction = divmod(micros, 1_000_000)
+    return f"{_second(seconds)}.{fraction:06d}Z" if fraction else f"{_second(seconds)}Z"
+
+
+@lru_cache(maxsize=4_096)
+def _second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
 
 
 Announce = Callable[[Milestone], Event]

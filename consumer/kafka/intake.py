@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import confluent_kafka.cimpl
@@ -148,16 +147,16 @@ def with_plugin(settings: Mapping[str, object], *, native: bool) -> dict[str, ob
     """A client's settings, with what it needs to be read from by compiled code, where that can be."""
     if not native or envelopes is None or not envelopes.find_client(confluent_kafka.cimpl.__file__):
         return {**settings}
-    path = str(Path(library).resolve())
-    if ";" in path:
+    if ";" in library:
         return {**settings}
     said = [str(settings[_PLUGINS])] if settings.get(_PLUGINS) else []
-    return {**settings, _PLUGINS: ";".join([*said, path])}
+    return {**settings, _PLUGINS: ";".join([*said, library])}
 
 
-def intake_of(consumer: Consumer, sorting: Sorting, troubles: Troubles) -> Intake:
-    """The compiled one, where the client that this thread made last has it for a plugin."""
-    tap = None if envelopes is None else envelopes.open_tap()
-    if envelopes is None or tap is None:
-        return ClientIntake(consumer, sorting)
-    return NativeIntake(consumer, sorting, troubles, envelopes, tap)
+def intake_of(consumer: Consumer, settings: Mapping[str, object], sorting: Sorting, troubles: Troubles) -> Intake:
+    """The compiled one for the client that this thread made last, where it was made `with_plugin`."""
+    if envelopes is not None and library in str(settings.get(_PLUGINS, "")).split(";"):
+        tap = envelopes.open_tap()
+        if tap is not None:
+            return NativeIntake(consumer, sorting, troubles, envelopes, tap)
+    return ClientIntake(consumer, sorting)

@@ -51,7 +51,7 @@ class Source:
         callbacks = {"error_cb": kept(self._on_error), "on_commit": kept(self._on_commit)}
         self._consumer = made(Consumer, {**self._settings, **callbacks})
         self._offsets = GroupOffsets(self._consumer)
-        self._intake = intake_of(self._consumer, self._sorting, self._troubles)
+        self._intake = intake_of(self._consumer, self._settings, self._sorting, self._troubles)
         self._holding = Holding(self._consumer, self._place)
         subscribe(self._consumer, self._inputs, (kept(self._on_assign), kept(self._on_revoke), kept(self._on_lost)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 AvroProgram: TypeAlias = tuple[int, bytes, bytes, bytes, bytes, bytes, int, int, int, int]
@@ -99,4 +100,4 @@ with suppress(ImportError):
     from consumer.native import _envelopes
 
     if getattr(_envelopes, "INTERFACE", 0) == _INTERFACE:
-        envelopes, library = _envelopes, _envelopes.__file__
+        envelopes, library = _envelopes, str(Path(_envelopes.__file__).resolve())

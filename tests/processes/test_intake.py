@@ -11,13 +11,16 @@ from typing import cast
 
 import confluent_kafka.cimpl
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer
 
 from consumer.core.events import ChangeEvent
 from consumer.core.records import Batch, LastRecord, Partition, Record, all_headers_of, fingerprint, next_offset_of
 from consumer.errors import MalformedRecord
 from consumer.formats.decoder import ChangeDecoder
-from consumer.kafka.intake import ClientIntake, NativeIntake
+from consumer.kafka.consumer_errors import Troubles
+from consumer.kafka.intake import ClientIntake, NativeIntake, intake_of, with_plugin
+from consumer.kafka.sorting import Sorting
+from consumer.native import envelopes, library
 from tests.processes.assigned import PARTITIONS, Assigned
 from tests.processes.truth import FIELD, TRACKED, changes
 from tests.processes.workers import Deployment
@@ -50,6 +53,19 @@ def test_it_is_the_compiled_one_that_is_asked_for(deployment: Deployment, native
     deployment.create(PARTITIONS)
     with closing(Assigned(deployment, native=native)) as source:
         assert source.intake is (NativeIntake if native else ClientIntake)
+
+
+def test_a_plugin_of_ones_own_stays_and_a_client_without_ours_is_read_in_python() -> None:
+    if envelopes is not None:
+        assert with_plugin({"plugin.library.paths": "one.so"}, native=True) == {
+            "plugin.library.paths": f"one.so;{library}"
+        }
+        assert with_plugin({"group.id": "g"}, native=True) == {"group.id": "g", "plugin.library.paths": library}
+    assert with_plugin({"group.id": "g"}, native=False) == {"group.id": "g"}
+    consumer = Consumer(with_plugin({"group.id": "g", "bootstrap.servers": "127.0.0.1:1"}, native=True))
+    troubles = Troubles()
+    assert type(intake_of(consumer, {}, Sorting({}, troubles), troubles)) is ClientIntake
+    consumer.close()
 
 
 def test_a_record_is_what_was_produced(deployment: Deployment, native: bool) -> None:
