@@ -82,7 +82,7 @@ LAYERS: dict[str, set[str]] = {
     "kafka": {"native", "core", "errors", "faults"},
     "postgres": {"core", "errors", "faults", "packaged"},
     "formats": {"native", "core", "errors"},
-    "native": set(),
+    "native": {"core"},
     "config": {"config_file", "config_sections", "config_topics", "masking", "kafka", "core", "errors"},
     "config_sections": {"core", "errors"},
     "config_topics": {"config_file", "core", "errors"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from hashlib import blake2b
 from operator import methodcaller
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, cast
 
 import msgspec
 
@@ -107,13 +107,9 @@ class Passed(NamedTuple):
     untracked: int = 0
     unchanged: int = 0
 
-    def __add__(self, other: Passed) -> Passed:  # type: ignore[override]
-        """Those and others."""
-        return Passed(self.untracked + other.untracked, self.unchanged + other.unchanged)
-
-    def __sub__(self, other: Passed) -> Passed:
-        """Those without the first ones."""
-        return Passed(self.untracked - other.untracked, self.unchanged - other.unchanged)
+    def without(self, first: Passed) -> Passed:
+        """Those behind the first ones."""
+        return Passed(self.untracked - first.untracked, self.unchanged - first.unchanged)
 
 
 class Sight(NamedTuple):
@@ -124,13 +120,11 @@ class Sight(NamedTuple):
 
 
 class Seen(Record, Protocol):
-    """A record at which a first look was taken. `passed`: how many of its partition in this batch were passed over
-    before it; `table` and `facts`: what was seen, for whoever made the sight."""
+    """A record at which a first look was taken; what was seen is for whoever made the sight.
 
-    @property
-    def table(self) -> int: ...
-    @property
-    def facts(self) -> Any: ...  # noqa: ANN401 - whoever made the sight knows
+    `passed`: how many of its partition in this batch were passed over before it.
+    """
+
     @property
     def passed(self) -> tuple[int, int]: ...
 
@@ -198,7 +192,7 @@ class Batch(msgspec.Struct, frozen=True):
             for key, span in self.spans.items()
         }
         passed_early = {key: _passed_before(record) for key, record in early.items() if key in self.passed}
-        passed_later = {key: passed - passed_early.get(key, Passed()) for key, passed in self.passed.items()}
+        passed_later = {key: passed.without(passed_early.get(key, Passed())) for key, passed in self.passed.items()}
         return (
             Batch(first, spans, self.group, sight=self.sight, passed=passed_early),
             Batch(second, later, self.group, sight=self.sight, passed=passed_later),

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from consumer.core.compiled import Rules
 from consumer.core.events import ChangeEvent, Decoded
-from consumer.core.records import Batch, DeadLetter, Partition, Passed, Record, Seen, Sight, offset_of, partition_of
+from consumer.core.records import Batch, DeadLetter, Partition, Record, Sight, offset_of, partition_of
 from consumer.core.told import DEAD_LETTER, Told
 from consumer.errors import MalformedRecord, Poison, RulesChanged, SchemaPending
 from consumer.formats.avro_programs import AvroPrograms
@@ -27,6 +27,7 @@ from consumer.formats.shapes import DEFAULTS, Options, Shape
 from consumer.formats.tables import Tables
 from consumer.formats.telling import told_by
 from consumer.formats.wire import wired
+from consumer.native import LookedAt
 
 _ENVELOPES = (Shape.AUTO, Shape.DEBEZIUM)
 
@@ -66,7 +67,7 @@ class ChangeDecoder:
             return self._look([record.value() for record in records])
         if self._native is None or not self._native.made(batch.sight):
             raise RulesChanged("records were passed over under other trackers than those in force now")
-        return self._native.seen(cast("Sequence[Seen]", records))
+        return self._native.seen(cast("Sequence[LookedAt]", records))
 
     def decode(self, batch: Batch) -> Decoded:
         """What became of each record at or above `stored`: an event, a dead letter, or a count by kind.
@@ -84,8 +85,9 @@ class ChangeDecoder:
         reading = Reading(self._keys, self._options.event_id_headers, absent)
         records = batch.unevaluated()
         glanced = self._glanced(batch, records)
-        passed = sum(batch.passed.values(), Passed(glanced.untracked, glanced.unchanged))
-        skipped = Counter(passed._asdict())
+        skipped = Counter(untracked=glanced.untracked, unchanged=glanced.unchanged)
+        for passed in batch.passed.values():
+            skipped.update(passed._asdict())
         for place, seen in glanced.others:
             record = records[place]
             if held and partition_of(record) in held:

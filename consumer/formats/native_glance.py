@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import itemgetter
 
-from consumer.core.records import Seen, Sight
+from consumer.core.records import Sight
 from consumer.formats.avro_programs import AvroPrograms
 from consumer.formats.glance import Change, Glance, Glanced, WholeChange
 from consumer.formats.rows import JsonRows
 from consumer.formats.shapes import Options
 from consumer.formats.tables import Tables
 from consumer.formats.usual_change import UsualTable
-from consumer.native import CLOSER, UNTRACKED, Envelopes, envelopes
+from consumer.native import CLOSER, UNTRACKED, Envelopes, LookedAt, envelopes
 
 
 class NativeGlance:
@@ -52,7 +52,7 @@ class NativeGlance:
         unusual = [(place, values[place]) for place, table, _ in others if table < 0]
         return self._closely(Glanced(untracked, unchanged, seen), unusual)
 
-    def seen(self, records: Sequence[Seen]) -> Glanced:
+    def seen(self, records: Sequence[LookedAt]) -> Glanced:
         """What some records say that were looked at as they were consumed."""
         tables = self._tables
         seen: list[tuple[int, Change | None]] = []

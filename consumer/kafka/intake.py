@@ -36,7 +36,7 @@ class Intake(Protocol):
     def expect(self, partitions: Iterable[TopicPartition]) -> None:
         """To be called right before partitions are assigned."""
 
-    def take(self, max_records: int, max_bytes: int, timeout_s: float, sight: Sight | None) -> Taken:
+    def take(self, max_records: int, max_bytes: int, timeout_s: float, sight: Sight | None, /) -> Taken:
         """The next records, up to a number and about a size."""
 
     def close(self) -> None:
@@ -52,7 +52,7 @@ class ClientIntake:
     def expect(self, partitions: Iterable[TopicPartition]) -> None:
         """Nothing is to be done: their records come with everything else."""
 
-    def take(self, max_records: int, max_bytes: int, timeout_s: float, sight: Sight | None) -> Taken:  # noqa: ARG002
+    def take(self, max_records: int, max_bytes: int, timeout_s: float, _sight: Sight | None, /) -> Taken:
         """See `Intake`."""
         records: list[Record] = []
         size = 0

@@ -6,6 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from consumer.core.records import Record
+
 AvroProgram: TypeAlias = tuple[int, bytes, bytes, bytes, bytes, bytes, int, int, int, int]
 """How records of one Avro schema are passed over: `_envelopes.pyi`."""
 
@@ -28,29 +30,21 @@ CLOSER, UNTRACKED = -1, -2
 """What the first look says of a record that it can tell nothing of, and of one whose table nobody tracks."""
 
 
-class Record(Protocol):
-    """A consumed record: `_envelopes.pyi`."""
-
-    def topic(self) -> str | None: ...
-    def partition(self) -> int | None: ...
-    def offset(self) -> int | None: ...
-    def key(self) -> bytes | None: ...
-    def value(self) -> bytes | None: ...
-    def headers(self) -> object: ...
-    def timestamp(self) -> tuple[int, int]: ...
+class LookedAt(Record, Protocol):
+    """A consumed record, and what the first look said of it: `_envelopes.pyi`."""
 
     @property
     def table(self) -> int: ...
     @property
-    def facts(self) -> object: ...
+    def facts(self) -> Facts | None: ...
     @property
     def passed(self) -> tuple[int, int]: ...
 
 
 Taken: TypeAlias = tuple[
     int,
-    list[Record],
-    list[tuple[int, Record]],
+    list[LookedAt],
+    list[tuple[int, LookedAt]],
     list[tuple[int, int, int]],
     list[tuple[str | None, int, int, int, str | None]],
 ]

@@ -63,7 +63,7 @@ def seen(compiled: Envelopes, decoder: ChangeDecoder, batch: Batch) -> Batch:
             said = {field.name: getattr(one, field.name) for field in fields(FakeRecord)}
             kept.append(SeenRecord(**said, table=table, facts=facts, passed=passed[key]))
         else:
-            passed[key] += Passed(untracked, unchanged)
+            passed[key] = Passed(passed[key].untracked + untracked, passed[key].unchanged + unchanged)
     return replace(batch, records=kept, sight=sight, passed={key: some for key, some in passed.items() if any(some)})
 
 
