@@ -19,7 +19,8 @@ from consumer.core.events import Decoded
 from consumer.core.inputs import Inputs
 from consumer.core.letters import NotedLetter, Selection, is_of_document
 from consumer.core.positions import LogEnds
-from consumer.core.records import Batch, Partition, Sight
+from consumer.core.records import Batch, Partition
+from consumer.core.sight import Sight
 from consumer.core.trackers import Trackers
 from consumer.errors import Fatal
 from consumer.faults import fault_point

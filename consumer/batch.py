@@ -14,7 +14,8 @@ were stored. A crash before the first leaves nothing. A worker that was frozen, 
 with meanwhile, stops at the compare-and-set.
 
 Trackers may change at any time. Which revision is in force is read in the store transaction; a batch that was read
-under another one is read again. Trackers that come with the stream itself (Frappe's own) are stored like milestones.
+under another one is read again, from Kafka if records were passed over for it. Trackers that come with the stream
+itself (Frappe's own) are stored like milestones.
 """
 
 from __future__ import annotations

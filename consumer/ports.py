@@ -11,7 +11,8 @@ from consumer.core.evaluation import AliasKey, Evaluation
 from consumer.core.events import Decoded
 from consumer.core.followed import FollowedTracker
 from consumer.core.milestones import Event, Milestone
-from consumer.core.records import Batch, DeadLetter, Origin, Partition, Sight, Span
+from consumer.core.records import Batch, DeadLetter, Origin, Partition, Span
+from consumer.core.sight import Sight
 from consumer.core.states import DocumentState, StateKey
 
 

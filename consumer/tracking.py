@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from consumer.core.compiled import Rules, compile_rules
 from consumer.core.followed import FOLLOWED_PLAN, FOLLOWED_TABLE
-from consumer.core.records import Origin, Partition, Sight, Span
+from consumer.core.records import Origin, Partition, Span
+from consumer.core.sight import Sight
 from consumer.core.trackers import DocumentType, Trackers, trackers_from_json
 from consumer.errors import ConfigError
 from consumer.ports import Decoder
 
 log = structlog.get_logger(__name__)
+
+_SETTLED_S = 10.0
+"""How long no record is passed over once trackers changed: a batch from which some are missing can only be evaluated
+under other trackers if it is read again from Kafka, and changes seldom come alone."""
 
 
 class Tracking:
@@ -39,6 +46,7 @@ class Tracking:
         self._make_decoder = decoder_for
         self._began: dict[tuple[str, int], str] = {}
         self._refused = ""
+        self._settled_at_s = 0.0
         self._in_force = self._compiled(trackers)
 
     @property
@@ -52,8 +60,11 @@ class Tracking:
         return decoder if rules is known else self._make_decoder(rules)
 
     def sight(self) -> Sight | None:
-        """What records may be looked at with as they are consumed, under the rules in force."""
-        return self._in_force[1].sight()
+        """What records may be looked at with as they are consumed, under the rules in force; None for all of them.
+
+        After a change nothing is passed over until a batch was stored under the new rules, and for some seconds more.
+        """
+        return self._in_force[1].sight() if time.monotonic() >= self._settled_at_s else None
 
     def learn(self, revision: str, trackers: str) -> bool:
         """Takes on a revision that the database has now; one that cannot be read leaves the old rules in force."""
@@ -67,6 +78,7 @@ class Tracking:
             self._refused = revision
             log.error("trackers refused, the old ones stay in force", revision=revision, reason=str(error))
             return False
+        self._settled_at_s = math.inf
         log.info("trackers changed", revision=revision, fields=len(self.rules.by_field))
         return True
 
@@ -83,7 +95,9 @@ class Tracking:
         ]
 
     def began(self, revision: str, starts: Sequence[Origin]) -> None:
-        """Notes that these starts are committed."""
+        """Notes that a batch was stored, and these starts with it."""
+        if self._settled_at_s == math.inf and revision == self.rules.revision:
+            self._settled_at_s = time.monotonic() + _SETTLED_S
         for topic_id, partition, _ in starts:
             self._began[topic_id, partition] = revision
 

@@ -17,6 +17,8 @@ Reason = tuple[str, str | None]
 class DeadLetterLimits(msgspec.Struct, frozen=True):
     """How many dead letters are too many: a share (0 to 1) of the last `window` records, or more than `run` in a row.
 
+    Records that were passed over as they were consumed are records, too.
+
     A share or a run of 0 is no limit.
     """
 
@@ -60,13 +62,18 @@ class Breaker(msgspec.Struct, frozen=True):
         if letters or counted.runs:
             places = {(letter.topic, letter.origin.partition, letter.origin.offset): letter for letter in letters}
             for number, record in enumerate(records, self.seen + 1):
-                letter = places.get((record.topic() or "", record.partition() or 0, offset_of(record)))
-                counted.take(number, (record.topic() or "", record.partition() or 0), letter)
+                key = (record.topic() or "", record.partition() or 0)
+                passed, passed_of_all = batch.passed_before(record)
+                counted.pass_over(key, passed)
+                counted.take(number + passed_of_all, key, places.get((*key, offset_of(record))))
+            for partition, some in batch.passed.items():
+                counted.pass_over(partition, sum(some))
         elsewhere = {key: run for key, run in self.runs.items() if key not in batch.spans}
         runs = {
             key: Run(span.stored_after, counted.runs[key]) for key, span in batch.spans.items() if key in counted.runs
         }
-        return Breaker(self.limits, self.seen + len(records), tuple(counted.recent), {**elsewhere, **runs})
+        seen = self.seen + len(records) + sum(map(sum, batch.passed.values()))
+        return Breaker(self.limits, seen, tuple(counted.recent), {**elsewhere, **runs})
 
     def _going_on(self, batch: Batch) -> dict[tuple[str, int], Counter[Reason]]:
         """The runs that this batch goes on with: other workers may have had a partition in between."""
@@ -88,6 +95,13 @@ class _Count:
     ) -> None:
         self._limits = limits
         self.recent, self.runs = deque(recent), runs
+        self._passed: dict[tuple[str, int], int] = {}
+
+    def pass_over(self, key: tuple[str, int], count: int) -> None:
+        """So many of a partition were passed over until now: with the first more of them a run ends."""
+        if count > self._passed.get(key, 0):
+            self._passed[key] = count
+            self.runs.pop(key, None)
 
     def take(self, number: int, key: tuple[str, int], letter: DeadLetter | None) -> None:
         """Counts the next record."""

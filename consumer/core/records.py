@@ -8,7 +8,9 @@ from operator import methodcaller
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, cast
 
 import msgspec
+from msgspec.structs import replace
 
+from consumer.core.sight import Passed, Seen, Sight
 from consumer.errors import MalformedRecord
 
 if TYPE_CHECKING:
@@ -101,34 +103,6 @@ class Span(msgspec.Struct, frozen=True):
         return range(self.published, min(self.stored, self.next_offset))
 
 
-class Passed(NamedTuple):
-    """How many records were passed over: of tables that nobody tracks, and without a change of what anybody tracks."""
-
-    untracked: int = 0
-    unchanged: int = 0
-
-    def without(self, first: Passed) -> Passed:
-        """Those behind the first ones."""
-        return Passed(self.untracked - first.untracked, self.unchanged - first.unchanged)
-
-
-class Sight(NamedTuple):
-    """What a first look goes by, as it was compiled for one revision of the trackers; nobody else looks inside."""
-
-    plan: object
-    programs: object
-
-
-class Seen(Record, Protocol):
-    """A record at which a first look was taken; what was seen is for whoever made the sight.
-
-    `passed`: how many of its partition in this batch were passed over before it.
-    """
-
-    @property
-    def passed(self) -> tuple[int, int]: ...
-
-
 Chunk: TypeAlias = "Mapping[Partition, Sequence[Record]]"
 """Some records by their partitions, each partition's in order of their offsets."""
 
@@ -136,12 +110,13 @@ Chunk: TypeAlias = "Mapping[Partition, Sequence[Record]]"
 class Batch(msgspec.Struct, frozen=True):
     """Records in the order they were consumed, and the span of each partition they are from.
 
-    `records` holds everything read in `[min(stored, published), next_offset)`. `group` is the consumer group's metadata
+    `records` holds what was read in `[min(stored, published), next_offset)`. `group` is the consumer group's metadata
     as it was right after these records were consumed: what is published later is fenced by it. `refused` holds the
     verdict on a single record whose rows PostgreSQL will not take.
 
     With a `sight` they were looked at as they were consumed: all are `Seen`, and those that say nothing to the trackers
-    of that sight are not there any more, but `passed`.
+    of that sight are not there any more, but `passed`. `earlier`: how many of those that its records had passed over
+    before them were counted with another batch, that was split off before.
     """
 
     records: Sequence[Record]
@@ -150,6 +125,7 @@ class Batch(msgspec.Struct, frozen=True):
     refused: tuple[DeadLetter, ...] = ()
     sight: Sight | None = None
     passed: Mapping[Partition, Passed] = {}
+    earlier: Mapping[Partition, Passed] = {}
 
     @property
     def count(self) -> int:
@@ -182,36 +158,48 @@ class Batch(msgspec.Struct, frozen=True):
         first, second = self.records[:middle], self.records[middle:]
         early = {partition_of(record): record for record in first}
         spans = {
-            key: msgspec.structs.replace(self.spans[key], next_offset=next_offset_of(r), last=fingerprint(r))
+            key: replace(self.spans[key], next_offset=next_offset_of(r), last=fingerprint(r))
             for key, r in early.items()
         }
         later = {
-            key: msgspec.structs.replace(span, stored=s.stored_after, published=s.published_after)
+            key: replace(span, stored=s.stored_after, published=s.published_after)
             if (s := spans.get(key)) is not None
             else span
             for key, span in self.spans.items()
         }
-        passed_early = {key: _passed_before(record) for key, record in early.items() if key in self.passed}
+        passed_early = {key: self._passed_before(key, record) for key, record in early.items() if key in self.passed}
         passed_later = {key: passed.without(passed_early.get(key, Passed())) for key, passed in self.passed.items()}
+        earlier = {key: self.earlier.get(key, Passed()).plus(some) for key, some in passed_early.items()}
         return (
-            Batch(first, spans, self.group, sight=self.sight, passed=passed_early),
-            Batch(second, later, self.group, sight=self.sight, passed=passed_later),
+            replace(self, records=first, spans=spans, passed=passed_early),
+            replace(self, records=second, spans=later, passed=passed_later, earlier={**self.earlier, **earlier}),
         )
 
     def before(self, offsets: Mapping[Partition, int]) -> Batch:
         """What comes before these offsets, at which records stand; a partition of which nothing does is left out."""
         records = [r for r in self.records if (at := offsets.get(partition_of(r))) is None or offset_of(r) < at]
         last = {partition_of(record): record for record in records}
+        at_ends = {key: r for r in self.records if (key := partition_of(r)) in offsets and offset_of(r) == offsets[key]}
+        ends = {key: self._passed_before(key, r) for key, r in at_ends.items() if key in self.passed}
+        passed = {key: some for key, all_ in self.passed.items() if any(some := ends.get(key, all_))}
         spans = {
             key: span
             if key not in offsets
-            else msgspec.structs.replace(span, next_offset=next_offset_of(last[key]), last=fingerprint(last[key]))
+            else replace(span, next_offset=offsets[key], last=fingerprint(last[key]) if key in last else None)
             for key, span in self.spans.items()
-            if key not in offsets or key in last
+            if key not in offsets or key in last or key in passed
         }
-        at_ends = {key: r for r in self.records if (key := partition_of(r)) in offsets and offset_of(r) == offsets[key]}
-        passed = {key: _passed_before(at_ends[key]) if key in at_ends else all_ for key, all_ in self.passed.items()}
-        return msgspec.structs.replace(self, records=records, spans=spans, passed=passed)
+        return replace(self, records=records, spans=spans, passed=passed)
+
+    def passed_before(self, record: Record) -> tuple[int, int]:
+        """How many were passed over before a record of this batch: of its partition, and of all partitions."""
+        if self.sight is None:
+            return 0, 0
+        of_all = cast("Seen", record).passed_of_all - sum(map(sum, self.earlier.values()))
+        return sum(self._passed_before(partition_of(record), record)), of_all
+
+    def _passed_before(self, key: Partition, record: Record) -> Passed:
+        return Passed(*cast("Seen", record).passed).without(self.earlier.get(key, Passed()))
 
     def unevaluated(self) -> Sequence[Record]:
         """The records that have no verdict yet and are to be evaluated."""
@@ -223,10 +211,6 @@ class Batch(msgspec.Struct, frozen=True):
         if not floors:
             return self.records
         return [r for r in self.records if offset_of(r) >= floors.get(partition_of(r), 0)]
-
-
-def _passed_before(record: Record) -> Passed:
-    return Passed(*cast("Seen", record).passed)
 
 
 def partition_of(record: Record) -> Partition:

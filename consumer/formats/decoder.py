@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from consumer.core.compiled import Rules
 from consumer.core.events import ChangeEvent, Decoded
-from consumer.core.records import Batch, DeadLetter, Partition, Record, Sight, offset_of, partition_of
+from consumer.core.records import Batch, DeadLetter, Partition, Record, offset_of, partition_of
+from consumer.core.sight import Sight
 from consumer.core.told import DEAD_LETTER, Told
 from consumer.errors import MalformedRecord, Poison, RulesChanged, SchemaPending
 from consumer.formats.avro_programs import AvroPrograms

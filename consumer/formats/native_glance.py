@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from operator import itemgetter
 
-from consumer.core.records import Sight
+from consumer.core.sight import Sight
 from consumer.formats.avro_programs import AvroPrograms
 from consumer.formats.glance import Change, Glance, Glanced, WholeChange
 from consumer.formats.rows import JsonRows

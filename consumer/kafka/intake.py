@@ -6,20 +6,25 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 import confluent_kafka.cimpl
+import structlog
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
-from consumer.core.records import Partition, Passed, Record, Sight
+from consumer.core.records import Partition, Record
+from consumer.core.sight import Passed, Sight
 from consumer.errors import Fatal
 from consumer.kafka.consumer_errors import Troubles
 from consumer.kafka.sorting import Sorting, place_of
 from consumer.native import Envelopes, envelopes, library
 
+log = structlog.get_logger(__name__)
+
+_SLOWER = "records come as objects of Kafka's client, at a lower rate"
 _CHUNK = 500  # The client makes so many objects in one go, and meanwhile no other thread gets on.
 _PLUGINS = "plugin.library.paths"
 _LONGEST_S = 0.1
 """Rebalances wait for so long at most while records are waited for."""
-_NOWHERE = (1 << 63) - 1
-"""Of a partition nothing is passed over; or from an offset on."""
+_NOTHING = (1 << 63) - 1
+"""The offset from which on records of a partition may be passed over, where none of them may."""
 
 
 class Taken(NamedTuple):
@@ -77,8 +82,8 @@ class ClientIntake:
 class NativeIntake:
     """Records from a queue of their own: they are looked at as they come, and no object is made of most of them.
 
-    What they must not be passed over for: a partition whose beginning is not proven yet, and what is stored already.
-    The client's own queue holds all else, callbacks and errors.
+    All are kept of a partition whose log is not proven yet, and below `stored`. The client's own queue holds what is no
+    record: callbacks and errors.
     """
 
     def __init__(
@@ -105,7 +110,7 @@ class NativeIntake:
         if not reading:
             return Taken([])
         keys = list(reading)
-        places = tuple([(*key, _NOWHERE if one.fresh else one.span.stored) for key, one in reading.items()])
+        places = tuple([(*key, _NOTHING if one.fresh else one.span.stored) for key, one in reading.items()])
         wait_ms = round(min(timeout_s, _LONGEST_S) * 1000)
         plan, programs = sight or (None, None)
         _, records, lasts, passed, troubles = self._native.take(
@@ -118,7 +123,7 @@ class NativeIntake:
         else:
             taken = [*records]
         for at, record in lasts:
-            if places[at][2] != _NOWHERE:
+            if places[at][2] != _NOTHING:
                 reading[keys[at]].last = record
         for topic, partition, offset, code, text in troubles:
             self._sorting.note(KafkaError(code, text), topic or "", partition, offset)
@@ -145,9 +150,13 @@ class NativeIntake:
 
 def with_plugin(settings: Mapping[str, object], *, native: bool) -> dict[str, object]:
     """A client's settings, with what it needs to be read from by compiled code, where that can be."""
-    if not native or envelopes is None or not envelopes.find_client(confluent_kafka.cimpl.__file__):
+    if not native or envelopes is None:
         return {**settings}
-    if ";" in library:
+    if not envelopes.find_client(confluent_kafka.cimpl.__file__):
+        log.warning(_SLOWER, reason="this build of Kafka's client takes no plugins")
+        return {**settings}
+    if not library or ";" in library or not library.isprintable():
+        log.warning(_SLOWER, reason="the client cannot take its plugin from a path like this", path=ascii(library))
         return {**settings}
     said = [str(settings[_PLUGINS])] if settings.get(_PLUGINS) else []
     return {**settings, _PLUGINS: ";".join([*said, library])}
@@ -156,7 +165,8 @@ def with_plugin(settings: Mapping[str, object], *, native: bool) -> dict[str, ob
 def intake_of(consumer: Consumer, settings: Mapping[str, object], sorting: Sorting, troubles: Troubles) -> Intake:
     """The compiled one for the client that this thread made last, where it was made `with_plugin`."""
     if envelopes is not None and library in str(settings.get(_PLUGINS, "")).split(";"):
-        tap = envelopes.open_tap()
+        tap = envelopes.open_tap(consumer)
         if tap is not None:
             return NativeIntake(consumer, sorting, troubles, envelopes, tap)
+        log.warning(_SLOWER, reason="Kafka's client did not call its plugin")
     return ClientIntake(consumer, sorting)

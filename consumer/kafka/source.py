@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from consumer.core.inputs import Inputs
 from consumer.core.positions import Start
-from consumer.core.records import Batch, Partition, Sight, Span, partition_of
+from consumer.core.records import Batch, Partition, Span, partition_of
+from consumer.core.sight import Sight
 from consumer.errors import PublishDown
 from consumer.kafka.consumer_errors import Troubles, broken
 from consumer.kafka.detached import detached

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from consumer.core.records import Record
@@ -39,6 +38,8 @@ class LookedAt(Record, Protocol):
     def facts(self) -> Facts | None: ...
     @property
     def passed(self) -> tuple[int, int]: ...
+    @property
+    def passed_of_all(self) -> int: ...
 
 
 Taken: TypeAlias = tuple[
@@ -60,7 +61,7 @@ class Envelopes(Protocol):
 
     def find_client(self, file: str, /) -> bool: ...
 
-    def open_tap(self) -> object: ...
+    def open_tap(self, client: object, /) -> object: ...
 
     def forward(self, tap: object, topic: str, partition: int, /) -> bool: ...
 
@@ -83,15 +84,15 @@ class Envelopes(Protocol):
     ) -> tuple[int, int, list[tuple[int, int, Facts | None]]]: ...
 
 
-_INTERFACE = 3
+_INTERFACE = 4
 """Raised with every change of what goes to and fro: a file that was compiled before that is not used."""
 
 envelopes: Envelopes | None = None
 """None where it was not compiled."""
 library = ""
-"""The file."""
+"""The file, as the loader knows it."""
 with suppress(ImportError):
     from consumer.native import _envelopes
 
     if getattr(_envelopes, "INTERFACE", 0) == _INTERFACE:
-        envelopes, library = _envelopes, str(Path(_envelopes.__file__).resolve())
+        envelopes, library = _envelopes, _envelopes.FILE or ""

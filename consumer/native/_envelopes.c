@@ -196,7 +196,7 @@ static PyMethodDef methods[] = {
     {"make_programs", make_programs, METH_O, NULL},
     {"look", look, METH_VARARGS, NULL},
     {"find_client", find_client, METH_O, NULL},
-    {"open_tap", open_tap, METH_NOARGS, NULL},
+    {"open_tap", open_tap, METH_O, NULL},
     {"forward", forward, METH_VARARGS, NULL},
     {"take", take, METH_VARARGS, NULL},
     {"close_tap", close_tap, METH_O, NULL},
@@ -209,7 +209,11 @@ static int begin(PyObject *module)
     record_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &record_spec, NULL);
     if (record_type == NULL || PyModule_AddType(module, record_type) < 0)
         return -1;
-    return PyModule_AddIntConstant(module, "INTERFACE", 3);
+    const char *file = own_file();
+    PyObject *name = file == NULL ? Py_NewRef(Py_None) : PyUnicode_DecodeFSDefault(file);
+    int is_added = name != NULL && PyModule_AddObjectRef(module, "FILE", name) == 0;
+    Py_XDECREF(name);
+    return is_added ? PyModule_AddIntConstant(module, "INTERFACE", 4) : -1;
 }
 
 static PyModuleDef_Slot slots[] = {

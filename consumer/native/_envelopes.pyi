@@ -5,6 +5,9 @@ from consumer.native import AvroProgram, Facts, TableColumns, Taken
 INTERFACE: int
 """Which version of these functions was compiled: `consumer/native/__init__.py`."""
 
+FILE: str | None
+"""This file as whoever loaded it called it; by another name it might be loaded once more."""
+
 def make_plan(tables: tuple[TableColumns, ...], /) -> object:
     """A plan for `look`, of tables as records name them: the name, one tracked column or more, and those beside them
     that are told of a usual change (None: nothing is told of this table's), all in UTF-8.
@@ -84,12 +87,19 @@ class Record:
     def passed(self) -> tuple[int, int]:
         """How many of its partition were passed over in the same call before it, of either kind."""
 
+    @property
+    def passed_of_all(self) -> int:
+        """How many of all partitions were passed over in the same call before it."""
+
 def find_client(file: str, /) -> bool:
     """Whether librdkafka can be read from without Python, as a module that is loaded uses it: to be asked before a
     client has this file for its `plugin.library.paths`."""
 
-def open_tap() -> object:
-    """A queue of one's own for the client that this thread made last, with this file as a plugin; None without one."""
+def open_tap(client: object, /) -> object:
+    """A queue of one's own for the client that this thread made last, with this file as a plugin; None without one.
+
+    It keeps the client until it is closed.
+    """
 
 def forward(tap: object, topic: str, partition: int, /) -> bool:
     """Lets a partition's records come to a tap; to be called before it is assigned. Whether that could be done."""
@@ -117,9 +127,10 @@ def take(
         topic, partition, offset, code, and what the client says.
 
     Raises:
-        ValueError: the tap is closed.
+        ValueError: the tap is closed, or `most` is below 1 or above 2**24.
         RuntimeError: the client cannot read its queue.
     """
 
 def close_tap(tap: object, /) -> None:
-    """Before the client is closed, or in its place: nothing can be taken any more."""
+    """To be called before the client is closed, which waits for ever while records lie here. Nothing can be taken any
+    more."""

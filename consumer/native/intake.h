@@ -27,8 +27,9 @@ typedef struct {
 typedef struct {
     Message *message;
     int32_t what, place;
-    size_t kept;   /* The place of its facts, or NOT_KEPT. */
-    Passed passed; /* of its partition, before it */
+    size_t kept;           /* The place of its facts, or NOT_KEPT. */
+    Passed passed;         /* of its partition, before it */
+    int32_t passed_of_all; /* of all partitions, before it */
 } Taken;
 
 typedef struct {
@@ -36,7 +37,8 @@ typedef struct {
     ptrdiff_t places, at; /* `at`: of the last message's partition */
     Taken *taken;
     Message **message;
-    ptrdiff_t count, size, records;
+    ptrdiff_t count, records;
+    int32_t passed;
     int64_t bytes;
     int failed;
 } Intake;
@@ -137,7 +139,7 @@ static void sort_out(Intake *intake, const Plan *plan, const Programs *programs,
     for (ptrdiff_t at = 0; at < intake->count; at++) {
         Taken *taken = &intake->taken[at];
         Message *message = intake->message[at];
-        *taken = (Taken){message, TROUBLE, -1, NOT_KEPT, {0, 0}};
+        *taken = (Taken){message, TROUBLE, -1, NOT_KEPT, {0, 0}, 0};
         if (message->err != 0)
             continue;
         taken->what = LEFT;
@@ -148,12 +150,14 @@ static void sort_out(Intake *intake, const Plan *plan, const Programs *programs,
         if (plan != NULL)
             look_at_message(taken, plan, programs, desk, facts);
         taken->passed = place->passed;
+        taken->passed_of_all = intake->passed;
         place->last = at;
         intake->records++;
         if (message->offset < place->floor || (taken->what != UNTRACKED && taken->what != UNCHANGED))
             continue;
         place->passed.untracked += taken->what == UNTRACKED;
         place->passed.unchanged += taken->what == UNCHANGED;
+        intake->passed++;
         taken->what = LEFT;
     }
 }

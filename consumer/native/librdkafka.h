@@ -1,5 +1,5 @@
 /* What is used of librdkafka's public interface (rdkafka.h, since 2.0). Functions are found in the library that the
-   Python client has loaded: nothing is linked, and without it nothing here is used. */
+   Python client has loaded: nothing is linked, and nothing is used before they were found (tap.h). */
 #ifndef MILESTONES_LIBRDKAFKA_H
 #define MILESTONES_LIBRDKAFKA_H
 

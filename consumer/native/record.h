@@ -15,6 +15,7 @@ typedef struct {
     int32_t partition, table;
     int timestamp_kind;
     Passed passed;
+    int32_t passed_of_all;
 } Record;
 
 static PyTypeObject *record_type;
@@ -105,6 +106,11 @@ static PyObject *record_passed(PyObject *self, void *Py_UNUSED(none))
     return Py_BuildValue("(ii)", (int)passed.untracked, (int)passed.unchanged);
 }
 
+static PyObject *record_passed_of_all(PyObject *self, void *Py_UNUSED(none))
+{
+    return PyLong_FromLong(((Record *)self)->passed_of_all);
+}
+
 static PyMethodDef record_methods[] = {
     {"topic", record_topic, METH_NOARGS, NULL},
     {"partition", record_partition, METH_NOARGS, NULL},
@@ -120,6 +126,7 @@ static PyGetSetDef record_attributes[] = {
     {"table", record_table, NULL, NULL, NULL},
     {"facts", record_facts, NULL, NULL, NULL},
     {"passed", record_passed, NULL, NULL, NULL},
+    {"passed_of_all", record_passed_of_all, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -181,6 +188,7 @@ static PyObject *record_of(const Taken *taken, PyObject *topic, const Facts *fac
     record->timestamp = librdkafka.message_timestamp(message, &record->timestamp_kind);
     record->table = taken->what;
     record->passed = taken->passed;
+    record->passed_of_all = taken->passed_of_all;
     if (set_bytes(&record->key, message->key, message->key_len) &&
         set_bytes(&record->value, message->payload, message->len) && set_headers(record, message) &&
         (taken->kept == NOT_KEPT ||

@@ -5,6 +5,8 @@
 #include "record.h"
 #include "tap.h"
 
+enum { MOST_AT_ONCE = 1 << 24 };
+
 static const char PROGRAMS[] = "milestones.programs", TAP[] = "milestones.tap";
 
 static PyObject *find_client(PyObject *Py_UNUSED(module), PyObject *file)
@@ -13,10 +15,32 @@ static PyObject *find_client(PyObject *Py_UNUSED(module), PyObject *file)
     return name == NULL ? NULL : PyBool_FromLong(find_librdkafka(name) && takes_plugins());
 }
 
-static PyObject *open_tap(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
+/* A tap keeps its client, so that it is closed before that one is destroyed. */
+static void let_client_go(PyObject *capsule)
+{
+    PyObject *client = PyCapsule_GetContext(capsule);
+    if (client != NULL)
+        PyCapsule_SetContext(capsule, NULL);
+    Py_XDECREF(client);
+}
+
+static void forget_tap(PyObject *capsule)
+{
+    tap_close(PyCapsule_GetPointer(capsule, TAP));
+    let_client_go(capsule);
+}
+
+static PyObject *open_tap(PyObject *Py_UNUSED(module), PyObject *client)
 {
     Tap *tap = open_made();
-    return tap == NULL ? Py_NewRef(Py_None) : PyCapsule_New(tap, TAP, NULL);
+    if (tap == NULL)
+        return Py_NewRef(Py_None);
+    PyObject *capsule = PyCapsule_New(tap, TAP, forget_tap);
+    if (capsule == NULL)
+        tap_close(tap);
+    else
+        PyCapsule_SetContext(capsule, Py_NewRef(client));
+    return capsule;
 }
 
 static PyObject *close_tap(PyObject *Py_UNUSED(module), PyObject *capsule)
@@ -27,6 +51,7 @@ static PyObject *close_tap(PyObject *Py_UNUSED(module), PyObject *capsule)
     Py_BEGIN_ALLOW_THREADS
     tap_close(tap);
     Py_END_ALLOW_THREADS
+    let_client_go(capsule);
     return Py_NewRef(Py_None);
 }
 
@@ -165,8 +190,8 @@ static PyObject *take(PyObject *Py_UNUSED(module), PyObject *arguments)
     const Programs *programs = plan == NULL ? NULL : PyCapsule_GetPointer(made_programs, PROGRAMS);
     if (PyErr_Occurred())
         return NULL;
-    if (tap->queue == NULL || atomic_load(&tap->client) == NULL || most < 1) {
-        PyErr_SetString(PyExc_ValueError, "the tap is closed, or nothing is wanted of it");
+    if (tap->queue == NULL || atomic_load(&tap->client) == NULL || most < 1 || most > MOST_AT_ONCE) {
+        PyErr_SetString(PyExc_ValueError, "the tap is closed, or so many records cannot be taken at once");
         return NULL;
     }
     Intake intake = {.places = PyTuple_Size(places)};

@@ -12,7 +12,14 @@
 
 #include "librdkafka.h"
 
-/* 1 where all of it is there, in what a file that is already loaded depends on. */
+/* This file, as the loader calls it: whoever loads it by another name may load it a second time. */
+static const char *own_file(void)
+{
+    Dl_info info;
+    return dladdr(&librdkafka, &info) == 0 ? NULL : info.dli_fname;
+}
+
+/* 1 where all of it is there, in what a file that is already loaded depends on; from then on it is that one's. */
 static int find_librdkafka(const char *file)
 {
     static const char *const names[] = {
@@ -30,10 +37,10 @@ static int find_librdkafka(const char *file)
     int all = 1;
     for (size_t at = 0; at < COUNT; at++)
         all = all && (found[at] = dlsym(library, names[at])) != NULL;
-    if (all)
+    if (all && librdkafka.conf_new == NULL)
         memcpy(&librdkafka, found, sizeof found);
     dlclose(library);
-    return all;
+    return all && memcmp(&librdkafka, found, sizeof found) == 0;
 }
 
 /* Whether it was built to take plugins. */
@@ -62,7 +69,7 @@ static int on_destroy(void *client, void *opaque)
     return 0;
 }
 
-/* A tap is never freed: its client, which may be destroyed at any time, tells it. */
+/* A tap is never freed: its client tells it. */
 static int on_new(void *client, const void *conf, void *opaque, char *error, size_t error_size)
 {
     (void)conf, (void)opaque, (void)error, (void)error_size;
@@ -74,10 +81,12 @@ static int on_new(void *client, const void *conf, void *opaque, char *error, siz
     return 0;
 }
 
-/* What librdkafka calls of its plugins. */
+/* What librdkafka calls of its plugins; nothing comes of it where nobody has asked for a tap. */
 __attribute__((visibility("default"))) int conf_init(void *conf, void **opaque, char *error, size_t error_size)
 {
     (void)opaque, (void)error, (void)error_size;
+    if (librdkafka.conf_new == NULL)
+        return 0;
     return librdkafka.conf_interceptor_add_on_new(conf, "milestones", on_new, NULL);
 }
 
@@ -93,7 +102,7 @@ static Tap *open_made(void)
     return tap;
 }
 
-/* Before the client is closed. What its partitions have left is dropped. */
+/* Always before the client is closed, which would wait for what is left here. That is dropped. */
 static void tap_close(Tap *tap)
 {
     void *queue = tap->queue;

@@ -104,6 +104,8 @@ static void take_batch(Queue *queue, const int32_t *said, const Plan *plan, cons
                                  : taken->place < 0 || (taken->place != 2 && is_nothing) ? LEFT : says;
         if (taken->what != expected || (taken->place < 0) != (taken->message->err != 0 || taken->message->partition == 2))
             exit(3);
+        if (taken->place >= 0 && taken->passed_of_all != left)
+            exit(3);
         left += taken->place >= 0 && expected == LEFT;
         for (size_t of = taken->kept; taken->kept != NOT_KEPT && of < taken->kept + kept_of(&plan->table[says]); of++)
             for (size_t byte = 0; byte < facts.span[of].length; byte++)

@@ -11,7 +11,8 @@ import time
 
 from consumer import assignment, worker
 from consumer.cli import main
-from consumer.core.records import Batch, Sight
+from consumer.core.records import Batch
+from consumer.core.sight import Sight
 from consumer.kafka.source import Source
 
 _AT_WORK_S = 3.0

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from tests.processes.readings import assert_announced, assert_rows
-from tests.processes.truth import Change, changes, milestones
+from tests.processes.truth import UNTRACKED, Change, changes, milestones
 from tests.processes.workers import Deployment, WorkerProcess
 
 _REFUSING = """
@@ -36,6 +36,23 @@ def test_a_stream_that_a_wrong_setting_makes_unreadable_is_a_stop_and_read_once_
     deployment.config["input"]["format"] = "auto"
     deployment.finish()
     deployment.assert_exactly(milestones(stream))
+
+
+@pytest.mark.fault("40", "some poison among many records that say nothing")
+def test_a_few_bad_records_among_many_that_nobody_tracks_are_no_flood(deployment: Deployment, native: bool) -> None:
+    deployment.config["input"]["native"] = native
+    deployment.config["processing"] |= {"max_batch_records": 10_000, "max_dead_letter_run": 20}
+    deployment.create(partitions=1)
+    untracked = next(change for change in changes(100) if change.document_type == UNTRACKED and change.op == "u")
+    producer = deployment.producer()
+    for _ in range(550):
+        producer.produce(deployment.topic, b'{"op":"u",', b"bad", 0)
+        for _ in range(4):
+            producer.produce(deployment.topic, untracked.value, untracked.key, 0)
+    assert producer.flush(60) == 0
+    deployment.finish()
+    assert deployment.stored() == {0: 2_750}
+    assert len(deployment.dead_letters()) == 550
 
 
 @pytest.mark.fault("40", "too large a share of poison")

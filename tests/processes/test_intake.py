@@ -222,6 +222,12 @@ def test_a_client_that_is_left_behind_is_no_trouble(deployment: Deployment, nati
             source.assign(deployment.topic)
 
 
+def test_a_path_that_the_client_cannot_take_is_told_and_read_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in ("", "a;b.so", "\udcff.so"):
+        monkeypatch.setattr("consumer.kafka.intake.library", path)
+        assert with_plugin({"group.id": "g"}, native=True) == {"group.id": "g"}
+
+
 def _produce(deployment: Deployment, producer: Producer, count: int) -> None:
     for number in range(count):
         producer.produce(deployment.topic, b"{}", b"{}", number % PARTITIONS)

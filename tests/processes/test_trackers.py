@@ -1,5 +1,8 @@
 """Trackers change while a worker runs."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import psycopg
 import pytest
 
@@ -65,3 +68,32 @@ def test_a_tracker_made_or_disabled_by_hand_takes_effect_without_a_restart(deplo
     assert began.keys() == ended.keys() == {0, 1}
     assert all(0 < began[partition] < ended[partition] for partition in (0, 1))
     deployment.assert_exactly(_right(stream, began, ended))
+
+
+def test_trackers_that_keep_changing_hold_nobody_up(deployment: Deployment, native: bool) -> None:
+    deployment.config["input"]["native"] = native
+    deployment.config["processing"]["max_batch_records"] = 1_000
+    stream = changes(10_000)
+    deployment.create(partitions=2)
+    deployment.feed(stream)
+    done = Event()
+
+    def change() -> None:
+        with psycopg.connect(deployment.dsn, autocommit=True) as connection:
+            connection.execute(_ADD, ("Nobody's", FIELD))
+            disabled = False
+            while not done.wait(0.05):
+                disabled = not disabled
+                connection.execute("update milestone_tracker set disabled = %s where name = 'By hand'", (disabled,))
+
+    with ThreadPoolExecutor(1) as pool:
+        deployment.start()
+        deployment.wait(lambda: bool(deployment.stored()), "the worker has begun")
+        changing = pool.submit(change)
+        try:
+            deployment.wait_until_published()
+        finally:
+            done.set()
+        changing.result()
+    deployment.drain()
+    deployment.assert_exactly(milestones(stream))
