@@ -5,14 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from functools import lru_cache
+from hashlib import blake2b
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from consumer.core.records import DeadLetter, Origin, Partition
 from consumer.errors import BadValue
 
 _LATEST_MS = 7_258_118_400_000
 """2200-01-01. Below it, µs are exact in every number on the way to PostgreSQL."""
+
+
+def token_of(text: str) -> bytes:
+    """Eight bytes for a text (BLAKE2b)."""
+    return blake2b(text.encode(), digest_size=8).digest()
+
+
+token_of_log = lru_cache(maxsize=64)(token_of)
+"""The same of a log's name: thousands of changes in a row have it."""
 
 
 class Kind(StrEnum):
@@ -47,7 +59,8 @@ class SourceIdentity(msgspec.Struct, frozen=True, gc=False):
     """What the source calls this change: unique together with the document.
 
     `transaction` and `log` are set for binary logs with gtids: a transaction that a document knows from another
-    log is a change seen before (a fail-over). `renaming` is the same for both halves of one rename.
+    log is a change seen before (a fail-over). `renaming` is the same for both halves of one rename. `token` and `pair`
+    (of transaction and log) are what document states remember of it: made here, while another batch is stored.
     """
 
     kind: str
@@ -55,6 +68,13 @@ class SourceIdentity(msgspec.Struct, frozen=True, gc=False):
     transaction: str | None = None
     log: str | None = None
     renaming: str = ""
+    token: bytes = b""
+    pair: bytes = b""
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "token", token_of(self.text))
+        if self.transaction is not None:
+            force_setattr(self, "pair", token_of(self.transaction) + token_of_log(self.log or ""))
 
 
 class Rows(msgspec.Struct, frozen=True, gc=False):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -49,11 +47,9 @@ class DocumentState(msgspec.Struct, gc=False):
         identity, origin = event.identity, self.origin
         if origin is not None and event.origin.offset <= origin.offset and origin[:2] == event.origin[:2]:
             return True
-        if self.recent and _holds(self.recent, _token(identity.text), 8):
+        if self.recent and _holds(self.recent, identity.token, 8):
             return True
-        if identity.transaction is None or not self.recent_transactions:
-            return False
-        return self._knows_from_another_log(identity.transaction, identity.log or "")
+        return bool(identity.pair and self.recent_transactions) and self._knows_from_another_log(identity.pair)
 
     def is_newer_than(self, event: ChangeEvent) -> bool:
         """Whether this state is of a later time than a redriven change; never of any other change.
@@ -74,10 +70,9 @@ class DocumentState(msgspec.Struct, gc=False):
         A redriven change counts as standing where it first stood: what was between there and here came after it.
         """
         identity = event.identity
-        self.recent = (_token(identity.text) + self.recent)[: 8 * REMEMBERED]
-        if identity.transaction is not None:
-            pair = _token(identity.transaction) + _token(identity.log or "")
-            self.recent_transactions = (pair + self.recent_transactions)[: 16 * REMEMBERED]
+        self.recent = (identity.token + self.recent)[: 8 * REMEMBERED]
+        if identity.pair:
+            self.recent_transactions = (identity.pair + self.recent_transactions)[: 16 * REMEMBERED]
         if not self.is_newer_than(event):
             self.origin = event.first_origin or event.origin
 
@@ -124,18 +119,12 @@ class DocumentState(msgspec.Struct, gc=False):
         untold = {name for name, _ in unjudged}
         self.within = tuple(sorted({*trackers, *(name for name in self.within if name in untold)}))
 
-    def _knows_from_another_log(self, transaction: str, log: str) -> bool:
-        pairs, token = self.recent_transactions, _token(transaction)
-        if token not in pairs:
+    def _knows_from_another_log(self, pair: bytes) -> bool:
+        pairs, transaction, log = self.recent_transactions, pair[:8], pair[8:]
+        if transaction not in pairs:
             return False
-        logs = {pairs[at + 8 : at + 16] for at in range(0, len(pairs), 16) if pairs[at : at + 8] == token}
-        return bool(logs) and _token(log) not in logs
-
-
-@lru_cache(maxsize=10_000)
-def _token(text: str) -> bytes:
-    """Eight bytes for a text. Asked twice for each change: once before it is evaluated, once to remember it."""
-    return blake2b(text.encode(), digest_size=8).digest()
+        logs = {pairs[at + 8 : at + 16] for at in range(0, len(pairs), 16) if pairs[at : at + 8] == transaction}
+        return bool(logs) and log not in logs
 
 
 def _holds(tokens: bytes, token: bytes, size: int) -> bool:
