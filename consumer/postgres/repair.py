@@ -11,12 +11,13 @@ import msgspec
 
 from consumer.core.milestones import Milestone
 from consumer.errors import Fatal
+from consumer.postgres.columns import milestone_columns
 from consumer.postgres.connection import Connection, connect, translated
 from consumer.postgres.migrate import check_schema
 from consumer.postgres.statements import statements
-from consumer.postgres.transaction import milestone_columns
 
 _AUDIT, _STORE = statements("audit.sql"), statements("store.sql")
+_RECORD_WHAT_IS_MISSING = _STORE["record_milestones"].removesuffix(";") + " on conflict (id) do nothing"
 
 
 class RepairedTables:
@@ -46,7 +47,7 @@ class RepairedTables:
 
     def _insert(self, milestones: Sequence[Milestone]) -> list[Milestone]:
         columns = milestone_columns(milestones)
-        if self._connection.execute(_STORE["record_milestones"], columns).rowcount == len(milestones):
+        if self._connection.execute(_RECORD_WHAT_IS_MISSING, columns).rowcount == len(milestones):
             return [*milestones]
         rows: list[Any] = self._connection.execute(_STORE["recorded_before"], {"ids": columns["ids"]}).fetchall()
         before = {row[0] for row in rows}

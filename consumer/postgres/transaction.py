@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from psycopg.errors import UniqueViolation
 
 from consumer.core.evaluation import Alias, AliasKey, Evaluation
 from consumer.core.followed import FollowedTracker
@@ -15,14 +16,13 @@ from consumer.core.states import DocumentState, StateKey
 from consumer.errors import AlreadyRecorded, DocumentAppeared, Superseded
 from consumer.faults import fault_point
 from consumer.postgres.arrays import array
+from consumer.postgres.columns import alias_columns, key_columns, milestone_columns, origin_columns, state_columns
 from consumer.postgres.connection import Connection
 from consumer.postgres.statements import statements
 
 _SQL = statements("store.sql")
 _decode_occurrences = msgspec.json.Decoder(dict[str, int]).decode
 _decode_names = msgspec.json.Decoder(tuple[str, ...]).decode
-_encode = msgspec.json.Encoder().encode
-_NOWHERE = Origin("", 0, 0)
 
 
 class StoreTransaction:
@@ -79,7 +79,7 @@ class StoreTransaction:
         """Notes where each partition was first evaluated with a revision."""
         if starts:
             self._connection.execute(
-                _SQL["record_revision_starts"], {"revision": revision, **_origins(starts, "first_offsets")}
+                _SQL["record_revision_starts"], {"revision": revision, **origin_columns(starts, "first_offsets")}
             )
 
     def document_states(self, keys: Iterable[StateKey]) -> dict[StateKey, DocumentState]:
@@ -98,14 +98,14 @@ class StoreTransaction:
         return states
 
     def _lock(self, keys: Sequence[StateKey]) -> dict[StateKey, DocumentState]:
-        rows: list[Any] = self._connection.execute(_SQL["lock_states"], _key_columns(keys), binary=True).fetchall()
+        rows: list[Any] = self._connection.execute(_SQL["lock_states"], key_columns(keys), binary=True).fetchall()
         return {StateKey(*row[:3]): _state(row[3:]) for row in rows}
 
     def first_halves(self, keys: Sequence[AliasKey]) -> dict[AliasKey, str]:
         """For renames seen before: the half that was seen first, or `both`."""
         if not keys:
             return {}
-        rows: list[Any] = self._connection.execute(_SQL["known_aliases"], _alias_columns(keys)).fetchall()
+        rows: list[Any] = self._connection.execute(_SQL["known_aliases"], alias_columns(keys)).fetchall()
         return {AliasKey(*row[:4]): row[4] for row in rows}
 
     def follow(self, trackers: Sequence[FollowedTracker]) -> Sequence[str]:
@@ -149,45 +149,34 @@ class StoreTransaction:
 
     def _record_milestones(self, milestones: Sequence[Milestone]) -> None:
         columns = milestone_columns(milestones)
-        if self._connection.execute(_SQL["record_milestones"], columns).rowcount != len(milestones):
-            rows = self._connection.execute(_SQL["recorded_before"], {"ids": columns["ids"]}).fetchall()
-            raise AlreadyRecorded(frozenset(str(row[0]) for row in rows))
+        try:
+            if self._connection.execute(_SQL["record_milestones"], columns).rowcount == len(milestones):
+                return
+        except UniqueViolation as error:
+            if error.diag.constraint_name != "milestone_pkey":
+                raise
+            self._connection.rollback()
+        rows = self._connection.execute(_SQL["recorded_before"], {"ids": columns["ids"]}).fetchall()
+        raise AlreadyRecorded(frozenset(str(row[0]) for row in rows))
 
     def _save_states(self, states: Mapping[StateKey, DocumentState]) -> None:
-        changed = states.values()
-        locked = self._locked
-        number, shared = _shared([(*_shared_of_state(key, state), key in locked) for key, state in states.items()])
-        types, fields, knowns, moved_to, topic_ids, partitions, within, are_there = shared
-        row: Any = self._connection.execute(
-            _SQL["save_states"],
-            {
-                "shared": array(number),
-                "types": array(types),
-                "fields": array(fields),
-                "knowns": array(knowns),
-                "moved_to": array(moved_to),
-                "origin_topic_ids": array(topic_ids),
-                "origin_partitions": array(partitions),
-                "within": array(within),
-                "are_there": array(are_there),
-                "names": array([key.reference_name for key in states]),
-                "values": array([s.value for s in changed]),
-                "since": array([s.since for s in changed]),
-                "ended_at": array([s.ended_at for s in changed]),
-                "occurrences": array([_encode(s.occurrences).decode() for s in changed]),
-                "recent": array([s.recent.hex() for s in changed]),
-                "recent_transactions": array([s.recent_transactions.hex() for s in changed]),
-                "origin_offsets": array([(s.origin or _NOWHERE).offset for s in changed]),
-            },
-        ).fetchone()
-        if row[0] != len(states.keys() - locked):
-            raise DocumentAppeared
+        new = {key: state for key, state in states.items() if key not in self._locked}
+        if new:
+            try:
+                self._connection.execute(_SQL["add_states"], state_columns(new))
+            except UniqueViolation as error:
+                if error.diag.constraint_name != "document_state_pkey":
+                    raise
+                raise DocumentAppeared from error
+        if len(new) < len(states):
+            there = {key: state for key, state in states.items() if key in self._locked} if new else states
+            self._connection.execute(_SQL["change_states"], state_columns(there))
 
     def _record_aliases(self, aliases: Sequence[Alias]) -> None:
         self._connection.execute(
             _SQL["record_aliases"],
             {
-                **_alias_columns([a.key for a in aliases]),
+                **alias_columns([a.key for a in aliases]),
                 "renamed_at": array([a.renamed_at for a in aliases]),
                 "first_halves": array([a.first_half for a in aliases]),
                 "settled": array([a.settled for a in aliases]),
@@ -198,7 +187,7 @@ class StoreTransaction:
         self._connection.execute(
             _SQL["record_dead_letters"],
             {
-                **_origins([letter.origin for letter in letters], "offsets"),
+                **origin_columns([letter.origin for letter in letters], "offsets"),
                 "error_classes": array([letter.error_class for letter in letters]),
                 "messages": array([letter.message for letter in letters]),
                 "fields": array([letter.field for letter in letters]),
@@ -213,32 +202,6 @@ def _last(span: Span) -> tuple[int | None, int | None, int | None]:
     return span.last
 
 
-def _origins(origins: Sequence[Origin], offsets: str) -> dict[str, object]:
-    return {
-        "topic_ids": array([o.topic_id for o in origins]),
-        "partitions": array([o.partition for o in origins]),
-        offsets: array([o.offset for o in origins]),
-    }
-
-
-def _key_columns(keys: Iterable[StateKey]) -> dict[str, object]:
-    keys = list(keys)
-    return {
-        "types": array([k.reference_type for k in keys]),
-        "names": array([k.reference_name for k in keys]),
-        "fields": array([k.track_field for k in keys]),
-    }
-
-
-def _alias_columns(keys: Sequence[AliasKey]) -> dict[str, object]:
-    return {
-        "types": array([k.reference_type for k in keys]),
-        "old_names": array([k.old_name for k in keys]),
-        "new_names": array([k.new_name for k in keys]),
-        "identities": array([k.source_identity for k in keys]),
-    }
-
-
 def _state(row: Any) -> DocumentState:
     known, value, since, ended_at, occurrences, recent, transactions, moved_to, *last = row
     topic_id, partition, offset, within = last
@@ -246,53 +209,3 @@ def _state(row: Any) -> DocumentState:
     counts = {} if occurrences == "{}" else _decode_occurrences(occurrences)
     inside = () if within == "[]" else _decode_names(within)
     return DocumentState(known, value, since, ended_at, counts, recent, transactions, moved_to, origin, inside)
-
-
-def _shared(rows: Sequence[tuple[Any, ...]]) -> tuple[list[int], Sequence[list[Any]]]:
-    """What rows have in common, sent once: for each row the number (from 1) of its facts, and the facts by column."""
-    numbers: dict[tuple[Any, ...], int] = {}
-    row_numbers = [numbers.setdefault(row, len(numbers) + 1) for row in rows]
-    return row_numbers, [list(column) for column in zip(*numbers, strict=True)]
-
-
-def _shared_of_state(key: StateKey, state: DocumentState) -> tuple[Any, ...]:
-    origin = state.origin or _NOWHERE
-    within = _encode(state.within).decode() if state.within else "[]"
-    return key.reference_type, key.track_field, state.known, state.moved_to, origin.topic_id, origin.partition, within
-
-
-def _shared_of_milestone(m: Milestone) -> tuple[Any, ...]:
-    what = (m.reference_type, m.track_field, m.milestone_tracker, m.from_value_known, m.source_identity_kind)
-    return (*what, m.origin_topic_id, m.origin_partition, m.announce, m.silent, m.labels, m.owner)
-
-
-def milestone_columns(milestones: Sequence[Milestone]) -> dict[str, object]:
-    """Milestones of one revision, recorded at one time, as the parameters of `record_milestones`."""
-    first = milestones[0]
-    number, shared = _shared([_shared_of_milestone(m) for m in milestones])
-    types, fields, trackers, known, kinds, topic_ids, partitions, announce, silent, labels, owners = shared
-    return {
-        "revision": first.tracker_revision,
-        "recorded_at": first.recorded_at,
-        "shared": array(number),
-        "types": array(types),
-        "fields": array(fields),
-        "trackers": array(trackers),
-        "from_values_known": array(known),
-        "identity_kinds": array(kinds),
-        "origin_topic_ids": array(topic_ids),
-        "origin_partitions": array(partitions),
-        "announce": array(announce),
-        "silent": array(silent),
-        "labels": array(labels),
-        "owners": array(owners),
-        "ids": array([m.id for m in milestones]),
-        "names": array([m.reference_name for m in milestones]),
-        "values": array([m.value for m in milestones]),
-        "from_values": array([m.from_value for m in milestones]),
-        "occurrences": array([m.occurrence for m in milestones]),
-        "reached_at": array([m.reached_at for m in milestones]),
-        "actors": array([m.actor for m in milestones]),
-        "identities": array([m.source_identity for m in milestones]),
-        "origin_offsets": array([m.origin_offset for m in milestones]),
-    }

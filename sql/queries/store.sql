@@ -119,16 +119,20 @@ join unnest(%(types)s::text[], %(names)s::text[], %(fields)s::text[]) as key (re
 order by state.reference_type, state.reference_name, state.track_field
 for update of state;
 
--- name: save_states
--- Those that are there were locked; the others are added, in one order by all workers, and counted: one less than there
--- should be, and another worker was first. Only then are those that are there changed, so who waits for another's new
--- document has changed nothing yet. What many rows share is sent once and joined by its number: most of the cost is in
--- sending. Materialized: a generic plan would join document_state by type and field first, and so read every document of
--- the type, for each row of the batch.
-with state as materialized (
+-- name: add_states
+-- Those of documents that were never seen, in one order by all workers, before any that was is changed: who waits for
+-- another's new document has changed nothing yet. No `on conflict`: that costs each row a third more, and of a document
+-- that another worker was the first to add nothing may be stored either way. What many rows share is sent once and
+-- joined by its number: most of the cost is in sending.
+insert into document_state (reference_type, reference_name, track_field, known, value, since, ended_at, occurrences,
+                            recent, recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset,
+                            within)
+select reference_type, reference_name, track_field, known, value, since, ended_at, occurrences, recent,
+       recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset, within
+from (
     select shared.reference_type, shared.track_field, shared.known, shared.moved_to, shared.origin_topic_id,
-           shared.origin_partition, shared.within, shared.is_there, one.reference_name, one.value, one.occurrences,
-           one.origin_offset, timestamptz 'epoch' + one.since * interval '1 microsecond' as since,
+           shared.origin_partition, shared.within, one.reference_name, one.value, one.occurrences, one.origin_offset,
+           timestamptz 'epoch' + one.since * interval '1 microsecond' as since,
            timestamptz 'epoch' + one.ended_at * interval '1 microsecond' as ended_at,
            decode(one.recent, 'hex') as recent, decode(one.recent_transactions, 'hex') as recent_transactions
     from (select unnest(%(shared)s::integer[]) as shared, unnest(%(names)s::text[]) as reference_name,
@@ -137,45 +141,50 @@ with state as materialized (
                  unnest(%(recent)s::text[]) as recent, unnest(%(recent_transactions)s::text[]) as recent_transactions,
                  unnest(%(origin_offsets)s::bigint[]) as origin_offset) as one
     join unnest(%(types)s::text[], %(fields)s::text[], %(knowns)s::boolean[], %(moved_to)s::text[],
-                %(origin_topic_ids)s::text[], %(origin_partitions)s::integer[], %(within)s::text[],
-                %(are_there)s::boolean[])
+                %(origin_topic_ids)s::text[], %(origin_partitions)s::integer[], %(within)s::text[])
         with ordinality
-        as shared (reference_type, track_field, known, moved_to, origin_topic_id, origin_partition, within, is_there,
-                   number)
+        as shared (reference_type, track_field, known, moved_to, origin_topic_id, origin_partition, within, number)
         on shared.number = one.shared
-), added as (
-    insert into document_state (reference_type, reference_name, track_field, known, value, since, ended_at, occurrences,
-                                recent, recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset,
-                                within)
-    select reference_type, reference_name, track_field, known, value, since, ended_at, occurrences, recent,
-           recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset, within
-    from state
-    where not is_there
-    order by reference_type, reference_name, track_field
-    on conflict (reference_type, reference_name, track_field) do nothing
-    returning 1
-), changed as (
-    update document_state
-    set known = state.known,
-        value = state.value,
-        since = state.since,
-        ended_at = state.ended_at,
-        occurrences = state.occurrences,
-        recent = state.recent,
-        recent_transactions = state.recent_transactions,
-        moved_to = state.moved_to,
-        origin_topic_id = state.origin_topic_id,
-        origin_partition = state.origin_partition,
-        origin_offset = state.origin_offset,
-        within = state.within
-    from state
-    where (select count(*) from added) >= 0
-        and state.is_there
-        and document_state.reference_type = state.reference_type
-        and document_state.reference_name = state.reference_name
-        and document_state.track_field = state.track_field
+) as state
+order by reference_type, reference_name, track_field;
+
+-- name: change_states
+-- Those that are there: they were locked. Materialized: a generic plan would join document_state by type and field first,
+-- and so read every document of the type, for each row of the batch.
+with state as materialized (
+    select shared.reference_type, shared.track_field, shared.known, shared.moved_to, shared.origin_topic_id,
+           shared.origin_partition, shared.within, one.reference_name, one.value, one.occurrences, one.origin_offset,
+           timestamptz 'epoch' + one.since * interval '1 microsecond' as since,
+           timestamptz 'epoch' + one.ended_at * interval '1 microsecond' as ended_at,
+           decode(one.recent, 'hex') as recent, decode(one.recent_transactions, 'hex') as recent_transactions
+    from (select unnest(%(shared)s::integer[]) as shared, unnest(%(names)s::text[]) as reference_name,
+                 unnest(%(values)s::text[]) as value, unnest(%(since)s::bigint[]) as since,
+                 unnest(%(ended_at)s::bigint[]) as ended_at, unnest(%(occurrences)s::text[]) as occurrences,
+                 unnest(%(recent)s::text[]) as recent, unnest(%(recent_transactions)s::text[]) as recent_transactions,
+                 unnest(%(origin_offsets)s::bigint[]) as origin_offset) as one
+    join unnest(%(types)s::text[], %(fields)s::text[], %(knowns)s::boolean[], %(moved_to)s::text[],
+                %(origin_topic_ids)s::text[], %(origin_partitions)s::integer[], %(within)s::text[])
+        with ordinality
+        as shared (reference_type, track_field, known, moved_to, origin_topic_id, origin_partition, within, number)
+        on shared.number = one.shared
 )
-select count(*) from added;
+update document_state
+set known = state.known,
+    value = state.value,
+    since = state.since,
+    ended_at = state.ended_at,
+    occurrences = state.occurrences,
+    recent = state.recent,
+    recent_transactions = state.recent_transactions,
+    moved_to = state.moved_to,
+    origin_topic_id = state.origin_topic_id,
+    origin_partition = state.origin_partition,
+    origin_offset = state.origin_offset,
+    within = state.within
+from state
+where document_state.reference_type = state.reference_type
+    and document_state.reference_name = state.reference_name
+    and document_state.track_field = state.track_field;
 
 -- name: known_aliases
 -- The renames of this batch that were seen before, with the half that was first.
@@ -197,8 +206,9 @@ from unnest(%(types)s::text[], %(old_names)s::text[], %(new_names)s::text[], %(i
 on conflict (reference_type, old_name, new_name, source_identity) do update set settled = true;
 
 -- name: record_milestones
--- Fewer rows than were sent, and some were there: who asks then is told by recorded_before. What somebody deleted by hand
--- stays deleted. Columns are unnested side by side in the select list: in `from` each would be kept in a table of its own.
+-- Some may be there: that is an error, since `on conflict` costs each row a seventh more. Some somebody deleted by hand,
+-- and they stay deleted: then there are fewer rows than were sent. Which they are says recorded_before. Columns are
+-- unnested side by side in the select list: in `from` each would be kept in a table of its own.
 insert into milestone (id, reference_type, reference_name, track_field, value, milestone_tracker, from_value,
                        from_value_known, tracker_revision, occurrence, reached_at, recorded_at, actor, source_identity,
                        source_identity_kind, origin_topic_id, origin_partition, origin_offset, announce, silent,
@@ -220,8 +230,9 @@ join unnest(%(types)s::text[], %(fields)s::text[], %(trackers)s::text[], %(from_
     as shared (reference_type, track_field, milestone_tracker, from_value_known, source_identity_kind, origin_topic_id,
                origin_partition, announce, silent, labels, owner, number)
     on shared.number = reached.shared
-where not exists (select from deleted_milestone deleted where deleted.id = reached.id)
-on conflict (id) do nothing;
+-- Nearly always there is none, and then none is looked up.
+where not ((select exists (select from deleted_milestone))
+           and exists (select from deleted_milestone deleted where deleted.id = reached.id));
 
 -- name: recorded_before
 -- Of milestones that were to be inserted, those that were not.

@@ -9,7 +9,7 @@ import pytest
 
 from consumer.core.records import Partition, Span
 from consumer.core.states import DocumentState, StateKey
-from consumer.errors import ConfigError, DocumentAppeared, StoreDown
+from consumer.errors import ConfigError, DocumentAppeared, Refused, StoreDown
 from consumer.postgres.blockers import end_blockers
 from consumer.postgres.connection import SessionLimits, connect
 from consumer.postgres.positions import stored_positions
@@ -222,3 +222,17 @@ def test_taking_over_a_group_keeps_the_offsets_and_another_topic_begins_anew(
     assert stored_positions(migrated, TOPIC)[0][1:6] == (0, "new", "another id", 0, 0)
     with pytest.raises(ConfigError, match="no positions of topic 'other'"):
         take_over(migrated, "other", "id", "new", dry_run=False)
+
+
+def test_an_index_of_ones_own_refuses_a_row_and_is_not_taken_for_the_tables(
+    open_store: OpenStore, migrated: str
+) -> None:
+    store = open_store()
+    store.create_positions([Span(TOPIC, TOPIC_ID, 0, 0, 0, 0)])
+    with psycopg.connect(migrated, autocommit=True) as connection:
+        connection.execute("create unique index ones_own on milestone (value)")
+    with store.transaction(span(4)) as tx:
+        tx.record(evaluation(reached(1)), [])
+    with pytest.raises(Refused, match="23505"), store.transaction(span(5, stored=4)) as tx:
+        tx.record(evaluation(reached(2)), [])
+    assert store.positions([ZERO])[ZERO].next_offset == 4
