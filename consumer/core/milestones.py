@@ -96,6 +96,7 @@ def milestone_id(tracker: str, key: StateKey, identity: str, identity_ms: int) -
     return f"{time[:8]}-{time[8:]}-8{digest[:3]}-{variant}{digest[4:7]}-{digest[7:19]}"
 
 
+@lru_cache(maxsize=1_024)
 def iso_time(micros: int) -> str:
     """RFC 3339 in UTC with as many digits as the time has: `2026-11-22T21:34:13.5Z` never, `…13.500000Z` yes."""
     seconds, fraction = divmod(micros, 1_000_000)
