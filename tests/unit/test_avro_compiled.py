@@ -124,7 +124,7 @@ def test_of_damaged_bytes_nothing_is_made_up(typed: Typed, wanted: Wanted, data:
         # Where it is read nevertheless, what is wrong stands in a column that nobody asked for.
         assert not isinstance(seen, MalformedRecord) or str(seen) == str(general)
     else:
-        # What only a general reader takes, such as a boolean that is neither 0 nor 1, comes from there with all columns.
+        # What only a general reader takes (a boolean that is neither 0 nor 1) comes from there with all columns.
         assert repr(only(seen, wanted)) == repr(only(general, wanted))
 
 
