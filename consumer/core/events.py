@@ -72,9 +72,9 @@ class SourceIdentity(msgspec.Struct, frozen=True, gc=False):
     pair: bytes = b""
 
     def __post_init__(self) -> None:
+        of_log = self.transaction is not None
         force_setattr(self, "token", token_of(self.text))
-        if self.transaction is not None:
-            force_setattr(self, "pair", token_of(self.transaction) + token_of_log(self.log or ""))
+        force_setattr(self, "pair", token_of(self.transaction or "") + token_of_log(self.log or "") if of_log else b"")
 
 
 class Rows(msgspec.Struct, frozen=True, gc=False):
