@@ -72,9 +72,9 @@ class SourceIdentity(msgspec.Struct, frozen=True, gc=False):
     pair: bytes = b""
 
     def __post_init__(self) -> None:
-        of_log = self.transaction is not None
+        pair = b"" if self.transaction is None else token_of(self.transaction) + token_of_log(self.log or "")
         force_setattr(self, "token", token_of(self.text))
-        force_setattr(self, "pair", token_of(self.transaction or "") + token_of_log(self.log or "") if of_log else b"")
+        force_setattr(self, "pair", pair)
 
 
 class Rows(msgspec.Struct, frozen=True, gc=False):

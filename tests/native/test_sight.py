@@ -66,8 +66,8 @@ def seen(compiled: Envelopes, decoder: ChangeDecoder, batch: Batch) -> Batch:
         facts = others[0][2] if others else None
         if others or is_stored:
             said = {field.name: getattr(one, field.name) for field in fields(FakeRecord)}
-            before = (passed[key], sum(map(sum, passed.values())))
-            kept.append(SeenRecord(**said, table=table, facts=facts, passed=before[0], passed_of_all=before[1]))
+            of_all = sum(map(sum, passed.values()))
+            kept.append(SeenRecord(**said, table=table, facts=facts, passed=passed[key], passed_of_all=of_all))
         else:
             passed[key] = Passed(passed[key].untracked + untracked, passed[key].unchanged + unchanged)
     return replace(batch, records=kept, sight=sight, passed={key: some for key, some in passed.items() if any(some)})
@@ -164,11 +164,8 @@ def test_a_flood_of_dead_letters_is_one_whoever_looked(
                 records.append(record(KINDS[kind], partition=partition, offset=first[partition]))
                 first[partition] += 1
         batch = batch_of(*records)
-        spans = {
-            key: replace(span, stored=s, published=s)
-            for key, span in batch.spans.items()
-            if (s := _first(key, records)) >= 0
-        }
+        begins = {key: min(one.offset() or 0 for one in records if partition_of(one) == key) for key in batch.spans}
+        spans = {key: replace(span, stored=begins[key], published=begins[key]) for key, span in batch.spans.items()}
         batch = replace(batch, spans=spans)
         in_python, stopped = _counted(in_python, [batch], python)
         in_native, stopped_too = _counted(in_native, parts_of(seen(compiled, native, batch), depth), native)
@@ -176,10 +173,6 @@ def test_a_flood_of_dead_letters_is_one_whoever_looked(
         if stopped:
             return
         assert (in_python.seen, in_python.runs) == (in_native.seen, in_native.runs)
-
-
-def _first(key: Partition, records: Sequence[Record]) -> int:
-    return min(one.offset() or 0 for one in records if partition_of(one) == key)
 
 
 def _counted(breaker: Breaker, parts: Sequence[Batch], decoder: ChangeDecoder) -> tuple[Breaker, str]:
