@@ -60,7 +60,7 @@ class NativeGlance:
         for place, record in enumerate(records):
             table = record.table
             if table >= 0:
-                seen.append((place, tables[table].change(record.facts, record.value() or b"")))
+                seen.append((place, tables[table].change(record.facts, record.value() or b"", record.name)))
             elif table == CLOSER:
                 unusual.append((place, record.value()))
             else:

@@ -39,17 +39,20 @@ class UsualTable:
         self.columns: TableColumns = (table.encode(), _named(tracked), _named(beside) if _is_simple(plan) else None)
         self._placeholders = frozenset(form for form in placeholders(unavailable) if isinstance(form, str))
 
-    def change(self, facts: Facts | None, value: bytes) -> RowChange | UsualChange | None:
+    def change(
+        self, facts: Facts | None, value: bytes, name: str | None = None
+    ) -> RowChange | UsualChange | None:
         """The change that a record of this table seems to be; None for all that is not so simple.
 
         Args:
             facts: what compiled code read of it; None where something is unusual.
+            name: what it read of the key, of a record without headers; None where it read none.
         """
         if facts is None:
             return self._whole.read(value)
         before, after = facts[:2]
         if self._placeholders.isdisjoint(after) and (before is None or self._placeholders.isdisjoint(before)):
-            return UsualChange(self, facts)
+            return UsualChange(self, facts, name)
         return self._whole.read(value)
 
     def in_full(self, record: Record) -> RowChange:
@@ -62,6 +65,7 @@ class UsualChange(msgspec.Struct, gc=False):
 
     table: UsualTable
     facts: Facts
+    name: str | None
 
     def event(self, record: Record, batch: Batch, reading: Reading) -> ChangeEvent | str:
         """The event, or `unchanged`: see `RowChange`.
@@ -71,7 +75,7 @@ class UsualChange(msgspec.Struct, gc=False):
         """
         before, after, (log, position), gtid, order, ms, us = self.facts
         if before is None:
-            if headers_of(record):  # One of them may make it half of a rename.
+            if self.name is None and headers_of(record):  # One of them may make it half of a rename.
                 return self.table.in_full(record).event(record, batch, reading)
             kind, fields = Kind.CREATE, _filled(self.table.fields, after)
         else:
@@ -79,14 +83,14 @@ class UsualChange(msgspec.Struct, gc=False):
             if not fields:
                 return "unchanged"
         plan, origin = self.table.plan, batch.origin(record)
-        name = checked_name(reading.keys.name(record, ()))
+        name = self.name or checked_name(reading.keys.name(record, ()))
         reached_at, identity_ms = times_in_source(ms, us)
         identity = identity_in_log(log, position, gtid, order)
         actor = after[self.table.actor]
         event = ChangeEvent(
             kind, plan.document_type, name, fields, reached_at, identity_ms, actor, identity, origin
         )  # fmt: skip
-        return as_redriven(event, record)
+        return event if self.name else as_redriven(event, record)
 
 
 def _changed(

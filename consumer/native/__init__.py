@@ -37,6 +37,8 @@ class LookedAt(Record, Protocol):
     @property
     def facts(self) -> Facts | None: ...
     @property
+    def name(self) -> str | None: ...
+    @property
     def passed(self) -> tuple[int, int]: ...
     @property
     def passed_of_all(self) -> int: ...
@@ -84,7 +86,7 @@ class Envelopes(Protocol):
     ) -> tuple[int, int, list[tuple[int, int, Facts | None]]]: ...
 
 
-_INTERFACE = 4
+_INTERFACE = 5
 """Raised with every change of what goes to and fro: a file that was compiled before that is not used."""
 
 envelopes: Envelopes | None = None

@@ -213,7 +213,7 @@ static int begin(PyObject *module)
     PyObject *name = file == NULL ? Py_NewRef(Py_None) : PyUnicode_DecodeFSDefault(file);
     int is_added = name != NULL && PyModule_AddObjectRef(module, "FILE", name) == 0;
     Py_XDECREF(name);
-    return is_added ? PyModule_AddIntConstant(module, "INTERFACE", 4) : -1;
+    return is_added ? PyModule_AddIntConstant(module, "INTERFACE", 5) : -1;
 }
 
 static PyModuleDef_Slot slots[] = {

@@ -84,6 +84,11 @@ class Record:
         """What a usual change says: see `look`."""
 
     @property
+    def name(self) -> str | None:
+        """The document's name, where the record has no headers and its key is one column that is a short text of
+        printable ASCII, as JSON and without escapes; `__dbz__physicalTableIdentifier` may stand behind it."""
+
+    @property
     def passed(self) -> tuple[int, int]:
         """How many of its partition were passed over in the same call before it, of either kind."""
 

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "intake.h"
+#include "keys.h"
 
 /* `headers`: a list of (name, value), both as bytes; None where they cannot be read, NULL where there are none.
    `table` and `facts`: what the first look said. */
@@ -100,6 +101,17 @@ static PyObject *record_facts(PyObject *self, void *Py_UNUSED(none))
     return or_none(((Record *)self)->facts);
 }
 
+/* Only where there are no headers, which might say how the key is to be read. */
+static PyObject *record_name(PyObject *self, void *Py_UNUSED(none))
+{
+    const Record *record = (const Record *)self;
+    Span name = {NULL, 0};
+    if (record->key != NULL && record->headers == NULL)
+        name = name_in_key((Span){(Text)PyBytes_AsString(record->key), (size_t)PyBytes_Size(record->key)});
+    return name.at == NULL ? Py_NewRef(Py_None)
+                           : PyUnicode_DecodeASCII((const char *)name.at, (Py_ssize_t)name.length, NULL);
+}
+
 static PyObject *record_passed(PyObject *self, void *Py_UNUSED(none))
 {
     Passed passed = ((Record *)self)->passed;
@@ -125,6 +137,7 @@ static PyMethodDef record_methods[] = {
 static PyGetSetDef record_attributes[] = {
     {"table", record_table, NULL, NULL, NULL},
     {"facts", record_facts, NULL, NULL, NULL},
+    {"name", record_name, NULL, NULL, NULL},
     {"passed", record_passed, NULL, NULL, NULL},
     {"passed_of_all", record_passed_of_all, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
