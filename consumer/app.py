@@ -181,7 +181,9 @@ def worker_for(
         closing.callback(source.close)
 
         ids = TransactionalIds(f"{settings.group}-{settings.processing.instance}", lambda: store.slot)
-        publisher = Publisher(settings.kafka, ids if exactly_once else None, source.commit)
+        publisher = Publisher(
+            settings.kafka, ids if exactly_once else None, source.commit, native=settings.input.native
+        )
         closing.callback(publisher.close)
         parts = (source, topics, store, publisher.fence)
         announce = patiently(lambda: announcer_of(settings))

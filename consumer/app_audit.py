@@ -169,7 +169,7 @@ def late_publisher(settings: Settings) -> Publisher:
     """Publishes what belongs to no batch; under its own transactional id, one at a time."""
     prefix = f"{settings.group}-{settings.processing.instance}-repair"
     ids = TransactionalIds(prefix, lambda: 0) if _is_exactly_once(settings) else None
-    return Publisher(settings.kafka, ids, lambda _: None)
+    return Publisher(settings.kafka, ids, lambda _: None, native=settings.input.native)
 
 
 def chosen_positions(known: Mapping[Partition, StoredPosition], wanted: Wanted, settings: Settings) -> list[Partition]:

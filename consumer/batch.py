@@ -136,8 +136,7 @@ def _store(read: Read, force: RulesInForce, store: Store, recorded: frozenset[st
         candidates = read.candidates
         states = tx.document_states(read.keys)
         first_halves = tx.first_halves(alias_keys(candidates))  # a rename is two records, in any order
-        published = {(s.topic_id, s.partition): s.published for s in spans.values()}
-        context = Context(tx.recorded_at, read.revision, published, recorded)
+        context = Context(tx.recorded_at, read.revision, read.batch.published_before, recorded)
         reached = evaluate(candidates, states, first_halves, context)
         tx.record(reached, read.poison)
         outranked = tx.follow(read.followed)  # in force from the next batch on
@@ -160,28 +159,32 @@ def publish_batch(batch: Batch, verdicts: Verdicts, publisher: Publisher, topics
     if not batch.to_publish():
         return 0
     milestones, dead_letters = verdicts.stored_before
-    events = _events(batch, [*milestones, *verdicts.milestones], [*dead_letters, *verdicts.dead_letters], topics)
+    reached = _reached(batch, [*milestones, *verdicts.milestones], topics.announce)
+    letters = _letters(batch, [*dead_letters, *verdicts.dead_letters])
     with publisher.transaction(batch) as tx:
-        for topic, event in events:
-            tx.publish(topic, event)
-    return len(events)
+        tx.publish(topics.reached, reached)
+        tx.publish(topics.dead_letter, letters)
+    return len(reached) + len(letters)
 
 
-def _events(
-    batch: Batch, milestones: Sequence[Milestone], letters: Sequence[DeadLetter], topics: Topics
-) -> list[tuple[str, Event]]:
+def _reached(batch: Batch, milestones: Sequence[Milestone], announce: Announce) -> list[Event]:
     """What subscribers are to see, in order of offset within each partition."""
-    first = {(s.topic_id, s.partition): s.published for s in batch.spans.values()}
+    first = batch.published_before
     announced = [
         m
         for m in milestones
         if m.announce and not m.silent and m.origin_offset >= first[m.origin_topic_id, m.origin_partition]
     ]
     announced.sort(key=lambda m: (m.origin_topic_id, m.origin_partition, m.origin_offset))
-    events = [(topics.reached, topics.announce(m)) for m in announced]
+    return [announce(m) for m in announced]
+
+
+def _letters(batch: Batch, letters: Sequence[DeadLetter]) -> list[Event]:
+    """The records that could not be evaluated, each with its verdict."""
+    first = batch.published_before
     records = batch.records_at({letter.origin for letter in letters}) if letters else {}
-    return events + [
-        (topics.dead_letter, dead_letter_event(letter, records.get(letter.origin)))
+    return [
+        dead_letter_event(letter, records.get(letter.origin))
         for letter in letters
         if letter.origin.offset >= first[letter.origin.topic_id, letter.origin.partition]
     ]

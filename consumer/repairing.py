@@ -23,7 +23,7 @@ class Tables(Protocol):
 class Outbox(Protocol):
     """An open publish transaction."""
 
-    def publish(self, topic: str, event: Event) -> None: ...
+    def publish(self, topic: str, events: Sequence[Event]) -> None: ...
 
 
 class Publisher(Protocol):
@@ -64,8 +64,7 @@ def repair(
         ]
         mark = (REPAIRED, iso_time(now_us).encode())
         with publisher.transaction(Batch([], {})) as outbox:
-            for event in events:
-                outbox.publish(topic, event._replace(headers=[*event.headers, mark]))
+            outbox.publish(topic, [event._replace(headers=[*event.headers, mark]) for event in events])
         written, announced = written + len(made), announced + len(events)
     return written, announced
 

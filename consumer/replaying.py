@@ -45,7 +45,7 @@ class Book(Protocol):
 class Outbox(Protocol):
     """An open publish transaction."""
 
-    def publish(self, topic: str, event: Event) -> None: ...
+    def publish(self, topic: str, events: Sequence[Event]) -> None: ...
 
 
 class Publisher(Protocol):
@@ -126,9 +126,8 @@ def announce_again(
         if publisher is None:
             continue
         with publisher.transaction(Batch([], {})) as outbox:
-            for milestone in chunk:
-                event = announce(milestone)
-                outbox.publish(topic, event._replace(headers=[*event.headers, mark]))
+            events = map(announce, chunk)
+            outbox.publish(topic, [event._replace(headers=[*event.headers, mark]) for event in events])
         report.announced += len(chunk)
     return report
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from consumer.core.milestones import Event
+from consumer.core.milestones import Event, EventHeaders
 from consumer.core.records import DeadLetter, Origin, Record, all_headers_of
 from consumer.errors import MalformedRecord
 
@@ -38,7 +38,7 @@ def dead_letter_event(letter: DeadLetter, record: Record | None) -> Event:
     own = None if record is None else _headers_of(record)
     if record is not None and own is None:
         reason["headers"] = "unreadable"
-    headers = [(PREFIX + name, text.encode()) for name, text in reason.items() if text is not None]
+    headers: EventHeaders = [(PREFIX + name, text.encode()) for name, text in reason.items() if text is not None]
     if record is None:
         return Event(None, None, headers)
     return Event(record.key(), record.value(), [*(own or ()), *headers])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import quote
 
 import msgspec
@@ -76,12 +76,15 @@ class Announcement(msgspec.Struct, frozen=True, gc=False):
     owner: str | msgspec.UnsetType = msgspec.UNSET
 
 
+EventHeaders: TypeAlias = list[tuple[str, bytes | None]]
+
+
 class Event(NamedTuple):
     """A Kafka record to be published."""
 
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
+    headers: EventHeaders
 
 
 def milestone_id(tracker: str, key: StateKey, identity: str, identity_ms: int) -> str:
@@ -124,7 +127,7 @@ def event_of(milestone: Milestone, value: bytes, content_type: bytes) -> Event:
     """
     m = milestone
     subject = f"{m.reference_type}/{m.reference_name}".encode()
-    headers = [
+    headers: EventHeaders = [
         _SPECVERSION,
         ("ce_id", m.id.encode()),
         _TYPE,

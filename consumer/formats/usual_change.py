@@ -39,9 +39,7 @@ class UsualTable:
         self.columns: TableColumns = (table.encode(), _named(tracked), _named(beside) if _is_simple(plan) else None)
         self._placeholders = frozenset(form for form in placeholders(unavailable) if isinstance(form, str))
 
-    def change(
-        self, facts: Facts | None, value: bytes, name: str | None = None
-    ) -> RowChange | UsualChange | None:
+    def change(self, facts: Facts | None, value: bytes, name: str | None = None) -> RowChange | UsualChange | None:
         """The change that a record of this table seems to be; None for all that is not so simple.
 
         Args:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
-import confluent_kafka.cimpl
 import structlog
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
@@ -13,14 +12,14 @@ from consumer.core.records import Partition, Record
 from consumer.core.sight import Passed, Sight
 from consumer.errors import Fatal
 from consumer.kafka.consumer_errors import Troubles
+from consumer.kafka.plugin import has_plugin, reason_against_plugin, with_plugin
 from consumer.kafka.sorting import Sorting, place_of
-from consumer.native import Envelopes, envelopes, library
+from consumer.native import Envelopes, envelopes
 
 log = structlog.get_logger(__name__)
 
 _SLOWER = "records come as objects of Kafka's client, at a lower rate"
 _CHUNK = 500  # The client makes so many objects in one go, and meanwhile no other thread gets on.
-_PLUGINS = "plugin.library.paths"
 _LONGEST_S = 0.1
 """Rebalances wait for so long at most while records are waited for."""
 _NOTHING = (1 << 63) - 1
@@ -148,23 +147,20 @@ class NativeIntake:
         self._native.close_tap(self._tap)
 
 
-def with_plugin(settings: Mapping[str, object], *, native: bool) -> dict[str, object]:
-    """A client's settings, with what it needs to be read from by compiled code, where that can be."""
+def for_intake(settings: Mapping[str, object], *, native: bool) -> dict[str, object]:
+    """A consumer's settings, with what it needs to be read from by compiled code, where that can be."""
     if not native or envelopes is None:
         return {**settings}
-    if not envelopes.find_client(confluent_kafka.cimpl.__file__):
-        log.warning(_SLOWER, reason="this build of Kafka's client takes no plugins")
+    reason = reason_against_plugin()
+    if reason:
+        log.warning(_SLOWER, reason=reason)
         return {**settings}
-    if not library or ";" in library or not library.isprintable():
-        log.warning(_SLOWER, reason="the client cannot take its plugin from a path like this", path=ascii(library))
-        return {**settings}
-    said = [str(settings[_PLUGINS])] if settings.get(_PLUGINS) else []
-    return {**settings, _PLUGINS: ";".join([*said, library])}
+    return with_plugin(settings)
 
 
 def intake_of(consumer: Consumer, settings: Mapping[str, object], sorting: Sorting, troubles: Troubles) -> Intake:
     """The compiled one for the client that this thread made last, where it was made `with_plugin`."""
-    if envelopes is not None and library in str(settings.get(_PLUGINS, "")).split(";"):
+    if envelopes is not None and has_plugin(settings):
         tap = envelopes.open_tap(consumer)
         if tap is not None:
             return NativeIntake(consumer, sorting, troubles, envelopes, tap)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from consumer.core.milestones import Event
 from consumer.core.records import Batch
 from consumer.errors import Fatal, PublishDown
 from consumer.faults import fault_point
 from consumer.kafka.detached import detached
+from consumer.kafka.outlet import Failure, Outlet, outlet_of
 from consumer.kafka.settings import made, producer_settings
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ _STOP = {
 }
 _MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
 
+_GIVEN_UP = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})
+"""Events that were not sent any more, because of something else."""
+
 _OFFSETS_TIMEOUT_S = 3.0
 _FENCE_TIMEOUT_S = 3.0
 
@@ -36,8 +40,8 @@ _FENCE_TIMEOUT_S = 3.0
 class Outbox(Protocol):
     """What a publish transaction takes."""
 
-    def publish(self, topic: str, event: Event) -> None:
-        """Adds one event; it becomes visible when the transaction commits."""
+    def publish(self, topic: str, events: Sequence[Event]) -> None:
+        """Adds events, in their order; they become visible when the transaction commits."""
 
 
 class TransactionalIds(NamedTuple):
@@ -63,6 +67,7 @@ class Publisher:
         ids: names the transactional ids; None for at_least_once.
         commit_offsets: for at_least_once, has the group's offsets committed, after every delivery succeeded.
         timeout_s: how long one publish may take; below the transaction time-out.
+        native: whether compiled code may hand events over.
     """
 
     def __init__(
@@ -71,15 +76,17 @@ class Publisher:
         ids: TransactionalIds | None,
         commit_offsets: Callable[[list[TopicPartition]], None],
         timeout_s: float = 8.0,
+        *,
+        native: bool = True,
     ) -> None:
         self._kafka = kafka
         self._ids = ids
         self._commit_offsets = commit_offsets
         self._timeout_s = timeout_s
-        self._producer: Producer | None = None
+        self._native = native
+        self._outlet: Outlet | None = None
         self._producer_id = ""
-        self._failure: KafkaError | None = None
-        self._failed_topic = ""
+        self._failure: Failure | None = None
         self._deadline_s = 0.0
 
     @contextmanager
@@ -90,7 +97,6 @@ class Publisher:
             PublishDown: aborted, or the outcome is unknown; nothing may be taken as published.
             Fatal: Kafka will never take it; the message says what to change.
         """
-        self._failure = None
         self._deadline_s = time.monotonic() + self._timeout_s
         try:
             self._begin()
@@ -102,20 +108,18 @@ class Publisher:
             self._discard()
             raise
 
-    def publish(self, topic: str, event: Event) -> None:
-        """Adds one event to the open transaction."""
-        producer = self._producer
-        if producer is None:
-            raise PublishDown("there is no producer")
-        while True:
+    def publish(self, topic: str, events: Sequence[Event]) -> None:
+        """Adds events to the open transaction."""
+        outlet = self._opened()
+        while events:
             try:
-                headers = cast("list[tuple[str, str | bytes | None]]", event.headers)
-                producer.produce(topic, event.value, event.key, headers=headers)
-            except BufferError:
+                events = events[outlet.send(topic, events) :]
+            except KafkaException as error:
+                self._failure = Failure(cast("KafkaError", error.args[0]), topic)
+                raise
+            if events:
                 self._check_time("the send buffer stays full")
-                producer.poll(0.1)
-            else:
-                return
+                outlet.producer.poll(0.1)
 
     def prepare(self) -> None:
         """Takes this worker's transactional id: a transaction that its former life left open ends here.
@@ -143,44 +147,40 @@ class Publisher:
             return
         for producer_id in sorted({self._ids.of(slot) for slot in slots} - {self._ids.own()}):
             try:
-                self._make(producer_id).init_transactions(_FENCE_TIMEOUT_S)
+                made(Producer, producer_settings(self._kafka, producer_id)).init_transactions(_FENCE_TIMEOUT_S)
             except KafkaException as error:
                 raise PublishDown(f"the transaction of {producer_id} could not be ended: {error}") from error
 
     def _begin(self) -> None:
-        producer = self._take_producer()
+        outlet = self._take_producer()
+        outlet.take_failure()  # of a transaction that was given up
+        self._failure = None
         if self._ids is not None:
-            producer.begin_transaction()
+            outlet.producer.begin_transaction()
 
-    def _take_producer(self) -> Producer:
+    def _take_producer(self) -> Outlet:
         """The producer of this worker's id; made anew if there is none, or if the id is another one by now."""
         producer_id = "" if self._ids is None else self._ids.own()
-        if self._producer is not None and producer_id == self._producer_id:
-            return self._producer
+        if self._outlet is not None and producer_id == self._producer_id:
+            return self._outlet
         self._discard()
-        producer = self._make(producer_id or None)
+        outlet = outlet_of(producer_settings(self._kafka, producer_id or None), native=self._native)
         if producer_id:
-            producer.init_transactions(self._timeout_s)
-        self._producer, self._producer_id = producer, producer_id
-        return producer
+            outlet.producer.init_transactions(self._timeout_s)
+        self._outlet, self._producer_id = outlet, producer_id
+        return outlet
 
-    def _make(self, producer_id: str | None) -> Producer:
-        return made(Producer, {**producer_settings(self._kafka, producer_id), "on_delivery": self._on_delivery})
-
-    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
-        """Called for failed deliveries only. Must not raise: the client would go on as if nothing had failed."""
-        if error is not None and self._failure is None:
-            self._failure = error
-            with suppress(Exception):
-                self._failed_topic = message.topic() or ""
+    def _opened(self) -> Outlet:
+        if self._outlet is None:
+            raise PublishDown("there is no producer")
+        return self._outlet
 
     def _commit(self, batch: Batch) -> None:
-        producer = self._producer
-        if producer is None:
-            raise PublishDown("there is no producer")
+        outlet = self._opened()
+        producer = outlet.producer
         offsets = [TopicPartition(s.topic, s.partition, s.published_after) for s in batch.to_publish().values()]
         if self._ids is None:
-            self._flush(producer)
+            self._flush(outlet)
             fault_point("produced")
             self._commit_offsets(offsets)
             fault_point("offsets-sent")
@@ -206,13 +206,14 @@ class Publisher:
         try:
             sending.result(_OFFSETS_TIMEOUT_S)
         except FutureTimeoutError as error:
-            self._producer = None
+            self._outlet = None
             raise PublishDown("the group's coordinator did not take the offsets in time") from error
 
-    def _flush(self, producer: Producer) -> None:
-        left = producer.flush(max(self._deadline_s - time.monotonic(), 0.0))
+    def _flush(self, outlet: Outlet) -> None:
+        left = outlet.producer.flush(max(self._deadline_s - time.monotonic(), 0.0))
+        self._failure = outlet.take_failure()
         if self._failure is not None:
-            raise KafkaException(self._failure)
+            raise KafkaException(self._failure.error)
         if left:
             raise PublishDown(f"{left} events were not delivered in time")
 
@@ -231,18 +232,21 @@ class Publisher:
 
     def _given_up(self, error: KafkaError) -> PublishDown | Fatal:
         """Aborts, or throws the producer away; what it was tells whether to try again."""
-        if error.txn_requires_abort() and self._producer is not None:
+        failed = self._failure or (None if self._outlet is None else self._outlet.take_failure())
+        if failed is None or failed.error.code() in _GIVEN_UP:
+            failed = Failure(error, "")
+        cause, topic = failed
+        if error.txn_requires_abort() and self._outlet is not None:
             try:
-                self._producer.abort_transaction(2.0)
+                self._outlet.producer.abort_transaction(2.0)
             except KafkaException:
                 self._discard()
         else:
             self._discard()
-        cause = self._failure or error
         if cause.code() in _STOP:
-            return Fatal(f"Kafka refused to write to {self._failed_topic or 'its topics'}: {_STOP[cause.code()]}")
+            return Fatal(f"Kafka refused to write to {topic or 'its topics'}: {_STOP[cause.code()]}")
         if cause.code() in _MISSING:
-            return Fatal(f"topic {self._failed_topic} does not exist; create it, or set input.create_topics: true")
+            return Fatal(f"topic {topic} does not exist; create it, or set input.create_topics: true")
         return PublishDown(f"publishing failed: {cause.str()}", fenced=error.code() in _FENCED)
 
     def _check_time(self, what: str) -> None:
@@ -251,9 +255,9 @@ class Publisher:
 
     def _discard(self) -> None:
         """No KIP-890 in the client: after an unknown outcome only a new producer with the same id is safe."""
-        if self._producer is not None:
-            self._producer.purge()
-            self._producer = None
+        if self._outlet is not None:
+            self._outlet.producer.purge()
+            self._outlet = None
 
     def close(self) -> None:
         """Everything was committed or aborted before: nothing is left to send."""

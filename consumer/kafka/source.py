@@ -18,7 +18,7 @@ from consumer.errors import PublishDown
 from consumer.kafka.consumer_errors import Troubles, broken
 from consumer.kafka.detached import detached
 from consumer.kafka.holding import Holding, keys_of
-from consumer.kafka.intake import Taken, intake_of, with_plugin
+from consumer.kafka.intake import Taken, for_intake, intake_of
 from consumer.kafka.offsets import CALL_TIMEOUT_S, GroupOffsets
 from consumer.kafka.reading import Reading
 from consumer.kafka.settings import input_settings, made
@@ -41,7 +41,7 @@ class Source:
         self._sorting = Sorting(self._reading, self._troubles)
         self._revoked = False
         self.before_revoke: Callable[[], None] = lambda: None
-        self._settings, self._inputs = with_plugin(input_settings(kafka, inputs), native=native), inputs
+        self._settings, self._inputs = for_intake(input_settings(kafka, inputs), native=native), inputs
         self._joined = 0
         self._join()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Protocol, TypeAlias
 
+from consumer.core.milestones import Event
 from consumer.core.records import Record
 
 AvroProgram: TypeAlias = tuple[int, bytes, bytes, bytes, bytes, bytes, int, int, int, int]
@@ -78,6 +79,10 @@ class Envelopes(Protocol):
         timeout_ms: int,
         /,
     ) -> Taken: ...
+
+    def produce(self, tap: object, topic: str, events: list[Event], /) -> tuple[int, int]: ...
+
+    def take_failure(self, tap: object, /) -> tuple[int, str] | None: ...
 
     def close_tap(self, tap: object, /) -> None: ...
 

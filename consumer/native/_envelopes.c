@@ -7,7 +7,7 @@
 
 #include "tables.h"
 #include "told.h"
-#include "taking.h"
+#include "producing.h"
 
 /* The texts of a tuple of bytes and None; 0 with an exception set for anything else. */
 static int take_texts(PyObject *values, Py_ssize_t count, Span *texts)
@@ -199,6 +199,8 @@ static PyMethodDef methods[] = {
     {"open_tap", open_tap, METH_O, NULL},
     {"forward", forward, METH_VARARGS, NULL},
     {"take", take, METH_VARARGS, NULL},
+    {"produce", produce, METH_VARARGS, NULL},
+    {"take_failure", take_failure, METH_O, NULL},
     {"close_tap", close_tap, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -1,5 +1,6 @@
 """Debezium's envelopes at a glance, in JSON and in Avro, without the interpreter's lock: `_envelopes.c`."""
 
+from consumer.core.milestones import Event
 from consumer.native import AvroProgram, Facts, TableColumns, Taken
 
 INTERFACE: int
@@ -103,7 +104,7 @@ def find_client(file: str, /) -> bool:
 def open_tap(client: object, /) -> object:
     """A queue of one's own for the client that this thread made last, with this file as a plugin; None without one.
 
-    It keeps the client until it is closed.
+    Of a producer it is the way in. It keeps the client until it is closed.
     """
 
 def forward(tap: object, topic: str, partition: int, /) -> bool:
@@ -135,6 +136,20 @@ def take(
         ValueError: the tap is closed, or `most` is below 1 or above 2**24.
         RuntimeError: the client cannot read its queue.
     """
+
+def produce(tap: object, topic: str, events: list[Event], /) -> tuple[int, int]:
+    """Hands events over to a producer, in their order.
+
+    Returns:
+        How many it took, and why it did not take the next one: librdkafka's number for that, or 0.
+
+    Raises:
+        ValueError: the client is closed.
+        TypeError: an event is of another form; its headers have to be a list.
+    """
+
+def take_failure(tap: object, /) -> tuple[int, str] | None:
+    """Of what was produced since this was asked last, the first event that was not delivered: why, and its topic."""
 
 def close_tap(tap: object, /) -> None:
     """To be called before the client is closed, which waits for ever while records lie here. Nothing can be taken any

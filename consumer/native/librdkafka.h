@@ -21,6 +21,7 @@ typedef struct {
 
 typedef int OnNew(void *client, const void *conf, void *opaque, char *error, size_t error_size);
 typedef int OnDestroy(void *client, void *opaque);
+typedef int OnAcknowledgement(void *client, Message *message, void *opaque);
 
 typedef struct {
     void *(*conf_new)(void);
@@ -28,6 +29,7 @@ typedef struct {
     int (*conf_get)(const void *conf, const char *name, char *to, size_t *size);
     int (*conf_interceptor_add_on_new)(void *conf, const char *name, OnNew *on_new, void *opaque);
     int (*interceptor_add_on_destroy)(void *client, const char *name, OnDestroy *on_destroy, void *opaque);
+    int (*interceptor_add_on_acknowledgement)(void *client, const char *name, OnAcknowledgement *on, void *opaque);
     void *(*queue_new)(void *client);
     void (*queue_destroy)(void *queue);
     void *(*queue_get_partition)(void *client, const char *topic, int32_t partition);
@@ -39,6 +41,10 @@ typedef struct {
     int (*header_get_all)(const void *headers, size_t at, const char **name, const void **value, size_t *size);
     const char *(*topic_name)(const void *topic);
     const char *(*message_errstr)(const Message *message);
+    void *(*headers_new)(size_t count);
+    int (*header_add)(void *headers, const char *name, ssize_t length, const void *value, ssize_t size);
+    void (*headers_destroy)(void *headers);
+    int (*producev)(void *client, ...);
 } Librdkafka;
 
 static Librdkafka librdkafka;

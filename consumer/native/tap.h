@@ -1,4 +1,5 @@
-/* A queue of one's own for the records of a consumer's partitions, so that nobody makes Python's objects of them.
+/* A queue of one's own for the records of a consumer's partitions, so that nobody makes Python's objects of them; and the
+   way into a producer, with the first delivery that failed.
 
    The client itself is the one that Python made: it tells of itself as librdkafka's plugins are told (`conf_init`).
    Its own queue is left to Python, which serves rebalances and errors there. */
@@ -24,10 +25,12 @@ static int find_librdkafka(const char *file)
 {
     static const char *const names[] = {
         "rd_kafka_conf_new", "rd_kafka_conf_destroy", "rd_kafka_conf_get", "rd_kafka_conf_interceptor_add_on_new",
-        "rd_kafka_interceptor_add_on_destroy", "rd_kafka_queue_new", "rd_kafka_queue_destroy",
+        "rd_kafka_interceptor_add_on_destroy", "rd_kafka_interceptor_add_on_acknowledgement", "rd_kafka_queue_new",
+        "rd_kafka_queue_destroy",
         "rd_kafka_queue_get_partition", "rd_kafka_queue_forward", "rd_kafka_consume_batch_queue",
         "rd_kafka_message_destroy", "rd_kafka_message_timestamp", "rd_kafka_message_headers",
         "rd_kafka_header_get_all", "rd_kafka_topic_name", "rd_kafka_message_errstr",
+        "rd_kafka_headers_new", "rd_kafka_header_add", "rd_kafka_headers_destroy", "rd_kafka_producev",
     };
     enum { COUNT = sizeof names / sizeof *names };
     void *found[COUNT], *library = dlopen(file, RTLD_NOW | RTLD_NOLOAD);
@@ -54,10 +57,17 @@ static int takes_plugins(void)
     return found && strstr(features, "plugins") != NULL;
 }
 
-/* `client` is NULL once it was destroyed. */
+enum { LONGEST_TOPIC = 249 };
+enum { NOTHING_FAILED, IS_FAILING, FAILED };
+
+/* `client` is NULL once it was destroyed. `failure`, the client's number for it, and its topic are there once `failing`
+   says so. */
 typedef struct {
     _Atomic(void *) client;
     void *queue;
+    _Atomic(int) failing;
+    int failure;
+    char failed_topic[LONGEST_TOPIC + 1];
 } Tap;
 
 static _Thread_local Tap *made; /* for the last client that this thread made with the plugin */
@@ -69,15 +79,30 @@ static int on_destroy(void *client, void *opaque)
     return 0;
 }
 
+/* Called for every event, by the client's threads: what counts is the first that failed. */
+static int on_acknowledgement(void *client, Message *message, void *opaque)
+{
+    (void)client;
+    Tap *tap = opaque;
+    int nothing = NOTHING_FAILED;
+    if (message->err == 0 || !atomic_compare_exchange_strong(&tap->failing, &nothing, IS_FAILING))
+        return 0;
+    tap->failure = message->err;
+    strncpy(tap->failed_topic, message->topic == NULL ? "" : librdkafka.topic_name(message->topic), LONGEST_TOPIC);
+    atomic_store(&tap->failing, FAILED);
+    return 0;
+}
+
 /* A tap is never freed: its client tells it. */
 static int on_new(void *client, const void *conf, void *opaque, char *error, size_t error_size)
 {
     (void)conf, (void)opaque, (void)error, (void)error_size;
     Tap *tap = calloc(1, sizeof *tap);
-    int refused = tap == NULL ? -1 : librdkafka.interceptor_add_on_destroy(client, "milestones", on_destroy, tap);
-    if (refused == 0)
+    int refused = tap == NULL || librdkafka.interceptor_add_on_destroy(client, "milestones", on_destroy, tap) != 0 ||
+                  librdkafka.interceptor_add_on_acknowledgement(client, "milestones", on_acknowledgement, tap) != 0;
+    if (!refused)
         atomic_store(&tap->client, client);
-    made = refused == 0 ? tap : NULL;
+    made = refused ? NULL : tap;
     return 0;
 }
 

@@ -56,8 +56,8 @@ def offsets_outside_the_transaction() -> None:
     """Events are committed first, the group's offsets after them."""
 
     def commit(self: Publisher, batch: Batch) -> None:
-        producer: Any = self._producer
-        producer.commit_transaction(8.0)
+        outlet: Any = self._outlet
+        outlet.producer.commit_transaction(8.0)
         fault_point("offsets-sent")
         self._commit_offsets(
             [TopicPartition(s.topic, s.partition, s.published_after) for s in batch.to_publish().values()]

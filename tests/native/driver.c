@@ -3,11 +3,14 @@
    The input is a program for Avro (its five numbers, and five arrays of bytes), then texts until its end; every array
    and every text stands behind its length. All numbers have four bytes, little-endian. What a text is read from has
    memory of its own size, so that a sanitizer sees each byte beside it. The same texts are then taken from a queue, as
-   from librdkafka's: what is said of them there must be the same, or the program ends with 3. */
+   from librdkafka's: what is said of them there must be the same, or the program ends with 3.
+
+   With an argument, the input is keys alone, and of each one line says where in it the name stands, and how long it is. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "intake.h"
+#include "keys.h"
 
 enum { MOST_TEXTS = 100000 };
 
@@ -149,8 +152,28 @@ static void take_all(const Span *texts, const int32_t *said, size_t count, const
     free(queue.message);
 }
 
-int main(void)
+static int say_names(void)
 {
+    uint32_t length;
+    while (read_number(&length)) {
+        Span bytes = read_bytes(length);
+        Span key = {malloc(length == 0 ? 1 : length), length}; /* Its memory ends with it. */
+        if (key.at == NULL)
+            return 1;
+        memcpy((void *)key.at, bytes.at, length);
+        Span name = name_in_key(key);
+        printf("%zu %zu\n", name.at == NULL ? 0 : (size_t)(name.at - key.at), name.length);
+        free((void *)key.at);
+        free((void *)bytes.at);
+    }
+    return 0;
+}
+
+int main(int count_of_arguments, char **arguments)
+{
+    (void)arguments;
+    if (count_of_arguments > 1)
+        return say_names();
     int32_t slot[] = {-1, -1, -1, -1};
     Plan plan = {tables, slot, NULL, 4};
     for (int32_t at = 0; at < 2; at++)

@@ -34,3 +34,12 @@ def says(driver: Path, program: AvroProgram, texts: Sequence[bytes]) -> list[int
     done = subprocess.run([driver], input=b"".join(given), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode("utf-8", "replace")[-2_000:]
     return [int(line) for line in done.stdout.split()]
+
+
+def names(driver: Path, keys: Sequence[bytes]) -> list[bytes | None]:
+    """The name that it finds in each key: see `consumer/native/keys.h`."""
+    given = b"".join(len(key).to_bytes(4, "little") + key for key in keys)
+    done = subprocess.run([driver, "keys"], input=given, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode("utf-8", "replace")[-2_000:]
+    places = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
+    return [key[at : at + length] or None for key, (at, length) in zip(keys, places, strict=True)]

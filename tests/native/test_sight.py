@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -47,6 +48,7 @@ class SeenRecord(FakeRecord):
 
     table: int = 0
     facts: Any = None
+    name: str | None = None
     passed: tuple[int, int] = (0, 0)
     passed_of_all: int = 0
 
@@ -67,10 +69,17 @@ def seen(compiled: Envelopes, decoder: ChangeDecoder, batch: Batch) -> Batch:
         if others or is_stored:
             said = {field.name: getattr(one, field.name) for field in fields(FakeRecord)}
             of_all = sum(map(sum, passed.values()))
-            kept.append(SeenRecord(**said, table=table, facts=facts, passed=passed[key], passed_of_all=of_all))
+            name = None if one.headers() else _name_in_usual_key(one.key())
+            of_it: dict[str, Any] = {"facts": facts, "name": name, "passed": passed[key], "passed_of_all": of_all}
+            kept.append(SeenRecord(**said, table=table, **of_it))
         else:
             passed[key] = Passed(passed[key].untracked + untracked, passed[key].unchanged + unchanged)
     return replace(batch, records=kept, sight=sight, passed={key: some for key, some in passed.items() if any(some)})
+
+
+def _name_in_usual_key(key: bytes | None) -> str | None:
+    usual = re.fullmatch(rb'\{"name":"([\w-]+)"\}', key or b"")
+    return None if usual is None else usual[1].decode()
 
 
 def records_of(kinds: Sequence[tuple[str, int]]) -> list[Record]:

@@ -18,7 +18,7 @@ from consumer.core.records import Batch, LastRecord, Partition, Record, all_head
 from consumer.errors import MalformedRecord
 from consumer.formats.decoder import ChangeDecoder
 from consumer.kafka.consumer_errors import Troubles
-from consumer.kafka.intake import ClientIntake, NativeIntake, intake_of, with_plugin
+from consumer.kafka.intake import ClientIntake, NativeIntake, for_intake, intake_of
 from consumer.kafka.sorting import Sorting
 from consumer.native import envelopes, library
 from tests.processes.assigned import PARTITIONS, Assigned
@@ -57,12 +57,12 @@ def test_it_is_the_compiled_one_that_is_asked_for(deployment: Deployment, native
 
 def test_a_plugin_of_ones_own_stays_and_a_client_without_ours_is_read_in_python() -> None:
     if envelopes is not None:
-        assert with_plugin({"plugin.library.paths": "one.so"}, native=True) == {
+        assert for_intake({"plugin.library.paths": "one.so"}, native=True) == {
             "plugin.library.paths": f"one.so;{library}"
         }
-        assert with_plugin({"group.id": "g"}, native=True) == {"group.id": "g", "plugin.library.paths": library}
-    assert with_plugin({"group.id": "g"}, native=False) == {"group.id": "g"}
-    consumer = Consumer(with_plugin({"group.id": "g", "bootstrap.servers": "127.0.0.1:1"}, native=True))
+        assert for_intake({"group.id": "g"}, native=True) == {"group.id": "g", "plugin.library.paths": library}
+    assert for_intake({"group.id": "g"}, native=False) == {"group.id": "g"}
+    consumer = Consumer(for_intake({"group.id": "g", "bootstrap.servers": "127.0.0.1:1"}, native=True))
     troubles = Troubles()
     assert type(intake_of(consumer, {}, Sorting({}, troubles), troubles)) is ClientIntake
     consumer.close()
@@ -224,8 +224,8 @@ def test_a_client_that_is_left_behind_is_no_trouble(deployment: Deployment, nati
 
 def test_a_path_that_the_client_cannot_take_is_told_and_read_in_python(monkeypatch: pytest.MonkeyPatch) -> None:
     for path in ("", "a;b.so", "\udcff.so"):
-        monkeypatch.setattr("consumer.kafka.intake.library", path)
-        assert with_plugin({"group.id": "g"}, native=True) == {"group.id": "g"}
+        monkeypatch.setattr("consumer.kafka.plugin.library", path)
+        assert for_intake({"group.id": "g"}, native=True) == {"group.id": "g"}
 
 
 def _produce(deployment: Deployment, producer: Producer, count: int) -> None:

@@ -45,13 +45,13 @@ import os, shutil, sys
 sys.path.insert(0, sys.argv[1])
 from confluent_kafka import Consumer
 from consumer.kafka.consumer_errors import Troubles
-from consumer.kafka.intake import NativeIntake, intake_of, with_plugin
+from consumer.kafka.intake import NativeIntake, for_intake, intake_of
 from consumer.kafka.sorting import Sorting
 from consumer.native import library
 assert library.startswith(sys.argv[1])
 shutil.copy(library, library + ".new")
 os.replace(library + ".new", library)
-settings = with_plugin({"bootstrap.servers": "127.0.0.1:1", "group.id": "g"}, native=True)
+settings = for_intake({"bootstrap.servers": "127.0.0.1:1", "group.id": "g"}, native=True)
 troubles = Troubles()
 client = Consumer(settings)
 intake = intake_of(client, settings, Sorting({}, troubles), troubles)

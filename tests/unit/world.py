@@ -27,8 +27,8 @@ class Outbox:
     def __init__(self) -> None:
         self.events: list[tuple[str, Event]] = []
 
-    def publish(self, topic: str, event: Event) -> None:
-        self.events.append((topic, event))
+    def publish(self, topic: str, events: Sequence[Event]) -> None:
+        self.events += [(topic, event) for event in events]
 
 
 class Kafka:
