@@ -22,6 +22,8 @@ JSON = b"application/json"
 _SPECVERSION, _TYPE = ("ce_specversion", b"1.0"), ("ce_type", EVENT_TYPE)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""Of a UUID: two bits of a digit are given."""
 _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
@@ -95,8 +97,7 @@ def milestone_id(tracker: str, key: StateKey, identity: str, identity_ms: int) -
     parts = _encode((tracker, key.track_field, key.reference_type, key.reference_name, identity))
     digest = blake2b(parts, digest_size=10).hexdigest()
     time = f"{identity_ms & 0xFFFF_FFFF_FFFF:012x}"
-    variant = "89ab"[int(digest[3], 16) & 3]
-    return f"{time[:8]}-{time[8:]}-8{digest[:3]}-{variant}{digest[4:7]}-{digest[7:19]}"
+    return f"{time[:8]}-{time[8:]}-8{digest[:3]}-{_VARIANT[digest[3]]}{digest[4:7]}-{digest[7:19]}"
 
 
 @lru_cache(maxsize=1_024)
