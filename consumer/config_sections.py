@@ -36,7 +36,9 @@ class InputSection(Section):
         "auto", description="The shape of change events; JSON or Avro is told by each record."
     )
     metadata_prefix: str = Field("__", description="What flattened metadata begins with (add.fields.prefix).")
-    native: bool = Field(True, description="Use the compiled first look at records, if there is one.")
+    native: bool = Field(
+        True, description="Let compiled code look at records first and hand events over, if there is any."
+    )
     registry: Registry = Field(
         {}, description="For Avro: `url`, and other properties of confluent-kafka's registry client."
     )
@@ -82,7 +84,7 @@ class PostgresSection(Section):
 class ProcessingSection(Section):
     """How batches are made."""
 
-    max_batch_records: int = Field(10_000, ge=1, le=1_000_000, description="Records in one batch at most.")
+    max_batch_records: int = Field(15_000, ge=1, le=1_000_000, description="Records in one batch at most.")
     max_batch_bytes: int = Field(32 << 20, ge=1_024, description="Bytes in one batch, about.")
     poll_timeout_ms: int = Field(100, ge=1, le=10_000, description="How long a poll waits when nothing comes.")
     max_dead_letter_ratio: float = Field(0.5, ge=0, le=1, description="Of the last records; more is a stop. 0: never.")

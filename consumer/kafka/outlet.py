@@ -20,6 +20,11 @@ class Failure(NamedTuple):
     error: KafkaError
     topic: str
 
+    @property
+    def is_given_up(self) -> bool:
+        """Whether it was not sent any more, because of something else."""
+        return self.error.code() in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
+
 
 class Outlet(Protocol):
     """A producer, and the way into it."""
@@ -35,7 +40,7 @@ class Outlet(Protocol):
         """
 
     def take_failure(self) -> Failure | None:
-        """The first failure of a delivery since this was asked last."""
+        """The first failure of a delivery since this was asked last; one that tells the reason, if there is any."""
 
 
 class ClientOutlet:
@@ -59,6 +64,7 @@ class ClientOutlet:
 
     def take_failure(self) -> Failure | None:
         """See `Outlet`."""
+        self.producer.poll(0)
         first = self._failures[0] if self._failures else None
         self._failures.clear()
         return first
@@ -101,10 +107,13 @@ def _noting(failures: list[Failure]) -> object:
     """Called for failed deliveries only. Must not raise: the client would go on as if nothing had failed."""
 
     def note(error: KafkaError | None, message: Message) -> None:
-        if error is not None and not failures:
-            topic = ""
-            with suppress(Exception):
-                topic = message.topic() or ""
-            failures.append(Failure(error, topic))
+        if error is None or (failures and not failures[0].is_given_up):
+            return
+        topic = ""
+        with suppress(Exception):
+            topic = message.topic() or ""
+        failure = Failure(error, topic)
+        if not (failures and failure.is_given_up):
+            failures[:] = [failure]
 
     return note

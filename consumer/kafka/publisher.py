@@ -30,9 +30,6 @@ _STOP = {
 }
 _MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
 
-_GIVEN_UP = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})
-"""Events that were not sent any more, because of something else."""
-
 _OFFSETS_TIMEOUT_S = 3.0
 _FENCE_TIMEOUT_S = 3.0
 
@@ -97,6 +94,7 @@ class Publisher:
             PublishDown: aborted, or the outcome is unknown; nothing may be taken as published.
             Fatal: Kafka will never take it; the message says what to change.
         """
+        self._failure = None
         self._deadline_s = time.monotonic() + self._timeout_s
         try:
             self._begin()
@@ -129,6 +127,7 @@ class Publisher:
         Raises:
             PublishDown: no answer in time.
         """
+        self._failure = None
         try:
             self._take_producer()
         except KafkaException as error:
@@ -154,7 +153,6 @@ class Publisher:
     def _begin(self) -> None:
         outlet = self._take_producer()
         outlet.take_failure()  # of a transaction that was given up
-        self._failure = None
         if self._ids is not None:
             outlet.producer.begin_transaction()
 
@@ -232,17 +230,17 @@ class Publisher:
 
     def _given_up(self, error: KafkaError) -> PublishDown | Fatal:
         """Aborts, or throws the producer away; what it was tells whether to try again."""
-        failed = self._failure or (None if self._outlet is None else self._outlet.take_failure())
-        if failed is None or failed.error.code() in _GIVEN_UP:
-            failed = Failure(error, "")
-        cause, topic = failed
-        if error.txn_requires_abort() and self._outlet is not None:
+        outlet = self._outlet
+        if error.txn_requires_abort() and outlet is not None:
             try:
-                self._outlet.producer.abort_transaction(2.0)
+                outlet.producer.abort_transaction(2.0)
             except KafkaException:
                 self._discard()
         else:
             self._discard()
+        # Only now every event has its answer, and one of them may tell more than that the transaction cannot go on.
+        told = None if outlet is None else outlet.take_failure()
+        cause, topic = told if told and not told.is_given_up else self._failure or Failure(error, "")
         if cause.code() in _STOP:
             return Fatal(f"Kafka refused to write to {topic or 'its topics'}: {_STOP[cause.code()]}")
         if cause.code() in _MISSING:

@@ -149,7 +149,10 @@ def produce(tap: object, topic: str, events: list[Event], /) -> tuple[int, int]:
     """
 
 def take_failure(tap: object, /) -> tuple[int, str] | None:
-    """Of what was produced since this was asked last, the first event that was not delivered: why, and its topic."""
+    """Of what was produced since this was asked last, the first event that was not delivered: why, and its topic.
+
+    One that was given up because of others (purged) counts only where no other failed.
+    """
 
 def close_tap(tap: object, /) -> None:
     """To be called before the client is closed, which waits for ever while records lie here. Nothing can be taken any

@@ -49,6 +49,12 @@ typedef struct {
 
 static Librdkafka librdkafka;
 
-enum { ERR_NOENT = -156 };
+enum { ERR_NOENT = -156, ERR_PURGE_QUEUE = -152, ERR_PURGE_INFLIGHT = -151 };
+
+/* Of an event that was not sent any more, because of something else. */
+static inline int is_given_up(int why)
+{
+    return why == ERR_PURGE_QUEUE || why == ERR_PURGE_INFLIGHT;
+}
 
 #endif

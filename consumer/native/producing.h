@@ -80,11 +80,11 @@ static PyObject *take_failure(PyObject *Py_UNUSED(module), PyObject *capsule)
     Tap *tap = PyCapsule_GetPointer(capsule, TAP);
     if (tap == NULL)
         return NULL;
-    if (atomic_load(&tap->failing) != FAILED)
+    const Failure failure = tap_take_failure(tap);
+    if (failure.why == 0)
         return Py_NewRef(Py_None);
-    PyObject *failure = Py_BuildValue("(is)", tap->failure, tap->failed_topic);
-    atomic_store(&tap->failing, NOTHING_FAILED);
-    return failure;
+    PyObject *topic = PyUnicode_DecodeUTF8(failure.topic, (Py_ssize_t)strlen(failure.topic), "replace");
+    return topic == NULL ? NULL : Py_BuildValue("(iN)", failure.why, topic);
 }
 
 #endif

@@ -58,16 +58,19 @@ static int takes_plugins(void)
 }
 
 enum { LONGEST_TOPIC = 249 };
-enum { NOTHING_FAILED, IS_FAILING, FAILED };
 
-/* `client` is NULL once it was destroyed. `failure`, the client's number for it, and its topic are there once `failing`
-   says so. */
+/* An event that was not delivered: the client's number for why, or 0. */
+typedef struct {
+    int why;
+    char topic[LONGEST_TOPIC + 1];
+} Failure;
+
+/* `client` is NULL once it was destroyed. Whoever looks at `failure` holds it meanwhile. */
 typedef struct {
     _Atomic(void *) client;
     void *queue;
-    _Atomic(int) failing;
-    int failure;
-    char failed_topic[LONGEST_TOPIC + 1];
+    atomic_flag is_held;
+    Failure failure;
 } Tap;
 
 static _Thread_local Tap *made; /* for the last client that this thread made with the plugin */
@@ -79,18 +82,39 @@ static int on_destroy(void *client, void *opaque)
     return 0;
 }
 
-/* Called for every event, by the client's threads: what counts is the first that failed. */
+/* Waits a few instructions long. */
+static void hold(Tap *tap)
+{
+    while (atomic_flag_test_and_set(&tap->is_held))
+        continue;
+}
+
+/* Called for every event, by the client's threads. What counts is the first that failed; but one that was given up only
+   because of others tells nothing of the reason. */
 static int on_acknowledgement(void *client, Message *message, void *opaque)
 {
     (void)client;
     Tap *tap = opaque;
-    int nothing = NOTHING_FAILED;
-    if (message->err == 0 || !atomic_compare_exchange_strong(&tap->failing, &nothing, IS_FAILING))
+    if (message->err == 0)
         return 0;
-    tap->failure = message->err;
-    strncpy(tap->failed_topic, message->topic == NULL ? "" : librdkafka.topic_name(message->topic), LONGEST_TOPIC);
-    atomic_store(&tap->failing, FAILED);
+    hold(tap);
+    const int known = tap->failure.why;
+    if (known == 0 || (is_given_up(known) && !is_given_up(message->err))) {
+        tap->failure.why = message->err;
+        strncpy(tap->failure.topic, message->topic == NULL ? "" : librdkafka.topic_name(message->topic), LONGEST_TOPIC);
+    }
+    atomic_flag_clear(&tap->is_held);
     return 0;
+}
+
+/* The failure since this was asked last. */
+static Failure tap_take_failure(Tap *tap)
+{
+    hold(tap);
+    Failure failure = tap->failure;
+    tap->failure.why = 0;
+    atomic_flag_clear(&tap->is_held);
+    return failure;
 }
 
 /* A tap is never freed: its client tells it. */

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from consumer.core.milestones import Event
 from consumer.core.records import Batch
-from consumer.errors import Fatal
+from consumer.errors import Fatal, PublishDown
 from consumer.kafka.outlet import ClientOutlet, NativeOutlet, outlet_of
 from consumer.kafka.publisher import Publisher, TransactionalIds
 from tests.processes.workers import Deployment
@@ -33,10 +33,12 @@ def guarantee(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def a_publisher(deployment: Deployment, guarantee: str, *, native: bool, **kafka: object) -> Publisher:
+def a_publisher(
+    deployment: Deployment, guarantee: str, *, native: bool, timeout_s: float = 8.0, **kafka: object
+) -> Publisher:
     settings = {"bootstrap.servers": deployment.kafka.bootstrap_servers, "group.id": deployment.group, **kafka}
     ids = TransactionalIds(deployment.topic, lambda: 0) if guarantee == "exactly_once" else None
-    return Publisher(settings, ids, lambda _: None, native=native)
+    return Publisher(settings, ids, lambda _: None, timeout_s, native=native)
 
 
 def publish(publisher: Publisher, topic: str, events: Sequence[Event]) -> None:
@@ -81,7 +83,7 @@ def test_events_wait_for_room_in_the_clients_buffer(deployment: Deployment, guar
 @pytest.mark.parametrize("by_whom", ["Kafka", "the client"])
 def test_what_is_too_large_is_told(deployment: Deployment, guarantee: str, native: bool, by_whom: str) -> None:
     deployment.create(1, **({"max.message.bytes": "100000"} if by_whom == "Kafka" else {}))
-    limits = {"compression.type": "none"} if by_whom == "Kafka" else {"message.max.bytes": 100_000}
+    limits: dict[str, Any] = {"compression.type": "none"} if by_whom == "Kafka" else {"message.max.bytes": 100_000}
     publisher = a_publisher(deployment, guarantee, native=native, **limits)
     publish(publisher, deployment.topic, EVENTS[:1])
     with pytest.raises(Fatal, match=rf"refused to write to {deployment.topic}: raise max\.message\.bytes"):
@@ -90,6 +92,30 @@ def test_what_is_too_large_is_told(deployment: Deployment, guarantee: str, nativ
     publisher = a_publisher(deployment, guarantee, native=native)
     publish(publisher, deployment.topic, EVENTS[1:2])
     assert published(deployment, 2) == [tuple(event) for event in EVENTS[:2]]
+    publisher.close()
+
+
+@pytest.mark.parametrize("count", [1, 10])
+def test_what_is_too_large_is_told_whatever_comes_behind_it(
+    deployment: Deployment, guarantee: str, native: bool, count: int
+) -> None:
+    deployment.create(1, **{"max.message.bytes": "100000"})
+    small: dict[str, Any] = {"compression.type": "none", "queue.buffering.max.messages": 10}
+    for _ in range(4):
+        publisher = a_publisher(deployment, guarantee, native=native, **small)
+        with pytest.raises(Fatal, match=rf"refused to write to {deployment.topic}: raise max\.message\.bytes"):
+            publish(publisher, deployment.topic, [*EVENTS[-1:] * count, *EVENTS[:1] * 200])
+        publisher.close()
+
+
+def test_a_failure_is_that_of_its_own_transaction(deployment: Deployment, guarantee: str, native: bool) -> None:
+    deployment.create(1, **{"max.message.bytes": "100000"})
+    publisher = a_publisher(deployment, guarantee, native=native, timeout_s=2.0, **{"compression.type": "none"})
+    with pytest.raises(Fatal):
+        publish(publisher, deployment.topic, EVENTS[-1:])
+    with pytest.raises(PublishDown) as down:
+        publish(publisher, "a topic of no name", EVENTS[:1])
+    assert "max.message.bytes" not in str(down.value)
     publisher.close()
 
 
@@ -134,6 +160,17 @@ def test_what_is_no_event_is_refused(native: bool) -> None:
     assert outlet.send("topic", [Event(None, None, [])]) == 1
     assert len(outlet.producer) == 1
     outlet.producer.purge()
+
+
+def test_the_topic_of_a_failure_is_told_whatever_its_name(native: bool) -> None:
+    topic = "\u00e9" * 200
+    outlet = outlet_of({"message.timeout.ms": 50, "delivery.report.only.error": True, **NOWHERE}, native=native)
+    assert outlet.send(topic, EVENTS[:1]) == 1
+    assert outlet.producer.flush(20.0) == 0
+    failure = outlet.take_failure()
+    assert failure is not None
+    assert topic.startswith(failure.topic.rstrip("\ufffd"))
+    assert failure.topic.startswith(topic[:100])
 
 
 def test_a_producer_that_is_let_go_ends(native: bool) -> None:
