@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
-from hashlib import blake2b
 
 import msgspec
 from msgspec.structs import force_setattr
 
+from consumer.core.hashing import token_of
 from consumer.core.records import DeadLetter, Origin, Partition
 from consumer.errors import BadValue
 
@@ -18,13 +18,8 @@ _LATEST_MS = 7_258_118_400_000
 """2200-01-01. Below it, µs are exact in every number on the way to PostgreSQL."""
 
 
-def token_of(text: str) -> bytes:
-    """Eight bytes for a text (BLAKE2b)."""
-    return blake2b(text.encode(), digest_size=8).digest()
-
-
 token_of_log = lru_cache(maxsize=64)(token_of)
-"""The same of a log's name: thousands of changes in a row have it."""
+"""Eight bytes for a log's name: thousands of changes in a row have it."""
 
 
 class Kind(StrEnum):

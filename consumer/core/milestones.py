@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import quote
 
 import msgspec
+
+from consumer.core.hashing import uuid_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +23,6 @@ JSON = b"application/json"
 _SPECVERSION, _TYPE = ("ce_specversion", b"1.0"), ("ce_type", EVENT_TYPE)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
-"""Of a UUID: two bits of a digit are given."""
 _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
@@ -95,9 +94,7 @@ def milestone_id(tracker: str, key: StateKey, identity: str, identity_ms: int) -
     48 bits of milliseconds, then 74 bits of BLAKE2b over tracker, field, document and source identity.
     """
     parts = _encode((tracker, key.track_field, key.reference_type, key.reference_name, identity))
-    digest = blake2b(parts, digest_size=10).hexdigest()
-    time = f"{identity_ms & 0xFFFF_FFFF_FFFF:012x}"
-    return f"{time[:8]}-{time[8:]}-8{digest[:3]}-{_VARIANT[digest[3]]}{digest[4:7]}-{digest[7:19]}"
+    return uuid_of(parts, identity_ms)
 
 
 @lru_cache(maxsize=1_024)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Protocol, TypeAlias
 
-from consumer.core.milestones import Event
-from consumer.core.records import Record
-
 AvroProgram: TypeAlias = tuple[int, bytes, bytes, bytes, bytes, bytes, int, int, int, int]
 """How records of one Avro schema are passed over: `_envelopes.pyi`."""
 
@@ -30,9 +27,20 @@ CLOSER, UNTRACKED = -1, -2
 """What the first look says of a record that it can tell nothing of, and of one whose table nobody tracks."""
 
 
-class LookedAt(Record, Protocol):
+Event: TypeAlias = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
+"""Key, value and headers of a record to be produced."""
+
+
+class LookedAt(Protocol):
     """A consumed record, and what the first look said of it: `_envelopes.pyi`."""
 
+    def topic(self) -> str | None: ...
+    def partition(self) -> int | None: ...
+    def offset(self) -> int | None: ...
+    def key(self) -> bytes | None: ...
+    def value(self) -> bytes | None: ...
+    def headers(self) -> object: ...
+    def timestamp(self) -> tuple[int, int]: ...
     @property
     def table(self) -> int: ...
     @property
@@ -82,6 +90,10 @@ class Envelopes(Protocol):
 
     def produce(self, tap: object, topic: str, events: list[Event], /) -> tuple[int, int]: ...
 
+    def token(self, text: str, /) -> bytes: ...
+
+    def uuid_of(self, parts: bytes, ms: int, /) -> str: ...
+
     def take_failure(self, tap: object, /) -> tuple[int, str] | None: ...
 
     def close_tap(self, tap: object, /) -> None: ...
@@ -91,7 +103,7 @@ class Envelopes(Protocol):
     ) -> tuple[int, int, list[tuple[int, int, Facts | None]]]: ...
 
 
-_INTERFACE = 5
+_INTERFACE = 6
 """Raised with every change of what goes to and fro: a file that was compiled before that is not used."""
 
 envelopes: Envelopes | None = None

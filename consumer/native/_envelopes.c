@@ -8,6 +8,7 @@
 #include "tables.h"
 #include "told.h"
 #include "producing.h"
+#include "naming.h"
 
 /* The texts of a tuple of bytes and None; 0 with an exception set for anything else. */
 static int take_texts(PyObject *values, Py_ssize_t count, Span *texts)
@@ -200,6 +201,8 @@ static PyMethodDef methods[] = {
     {"forward", forward, METH_VARARGS, NULL},
     {"take", take, METH_VARARGS, NULL},
     {"produce", produce, METH_VARARGS, NULL},
+    {"token", token, METH_O, NULL},
+    {"uuid_of", (PyCFunction)(void (*)(void))uuid_of, METH_FASTCALL, NULL},
     {"take_failure", take_failure, METH_O, NULL},
     {"close_tap", close_tap, METH_O, NULL},
     {NULL, NULL, 0, NULL},
@@ -215,7 +218,7 @@ static int begin(PyObject *module)
     PyObject *name = file == NULL ? Py_NewRef(Py_None) : PyUnicode_DecodeFSDefault(file);
     int is_added = name != NULL && PyModule_AddObjectRef(module, "FILE", name) == 0;
     Py_XDECREF(name);
-    return is_added ? PyModule_AddIntConstant(module, "INTERFACE", 5) : -1;
+    return is_added ? PyModule_AddIntConstant(module, "INTERFACE", 6) : -1;
 }
 
 static PyModuleDef_Slot slots[] = {

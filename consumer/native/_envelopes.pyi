@@ -1,7 +1,6 @@
 """Debezium's envelopes at a glance, in JSON and in Avro, without the interpreter's lock: `_envelopes.c`."""
 
-from consumer.core.milestones import Event
-from consumer.native import AvroProgram, Facts, TableColumns, Taken
+from consumer.native import AvroProgram, Event, Facts, TableColumns, Taken
 
 INTERFACE: int
 """Which version of these functions was compiled: `consumer/native/__init__.py`."""
@@ -147,6 +146,16 @@ def produce(tap: object, topic: str, events: list[Event], /) -> tuple[int, int]:
         ValueError: the client is closed.
         TypeError: an event is of another form; its headers have to be a list.
     """
+
+def token(text: str, /) -> bytes:
+    """Eight bytes of BLAKE2b.
+
+    Raises:
+        UnicodeEncodeError: it is no text that UTF-8 can have.
+    """
+
+def uuid_of(parts: bytes, ms: int, /) -> str:
+    """A UUID: `consumer/core/hashing.py`."""
 
 def take_failure(tap: object, /) -> tuple[int, str] | None:
     """Of what was produced since this was asked last, the first event that was not delivered: why, and its topic.

@@ -5,10 +5,12 @@
    memory of its own size, so that a sanitizer sees each byte beside it. The same texts are then taken from a queue, as
    from librdkafka's: what is said of them there must be the same, or the program ends with 3.
 
-   With an argument, the input is keys alone, and of each one line says where in it the name stands, and how long it is. */
+   With an argument, the input is keys alone, and of each one line says where in it the name stands, how long it is, and
+   the key's hash. */
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "hashing.h"
 #include "intake.h"
 #include "keys.h"
 
@@ -162,7 +164,11 @@ static int say_names(void)
             return 1;
         memcpy((void *)key.at, bytes.at, length);
         Span name = name_in_key(key);
-        printf("%zu %zu\n", name.at == NULL ? 0 : (size_t)(name.at - key.at), name.length);
+        uint8_t hash[LONGEST_HASH];
+        blake2b(key.at, key.length, hash, sizeof hash);
+        printf("%zu %zu ", name.at == NULL ? 0 : (size_t)(name.at - key.at), name.length);
+        for (int at = 0; at < LONGEST_HASH; at++)
+            printf("%02x%s", hash[at], at == LONGEST_HASH - 1 ? "\n" : "");
         free((void *)key.at);
         free((void *)bytes.at);
     }

@@ -36,10 +36,11 @@ def says(driver: Path, program: AvroProgram, texts: Sequence[bytes]) -> list[int
     return [int(line) for line in done.stdout.split()]
 
 
-def names(driver: Path, keys: Sequence[bytes]) -> list[bytes | None]:
-    """The name that it finds in each key: see `consumer/native/keys.h`."""
+def names_and_hashes(driver: Path, keys: Sequence[bytes]) -> tuple[list[bytes | None], list[bytes]]:
+    """The name that it finds in each key, and the key's hash: see `consumer/native/keys.h` and `hashing.h`."""
     given = b"".join(len(key).to_bytes(4, "little") + key for key in keys)
     done = subprocess.run([driver, "keys"], input=given, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode("utf-8", "replace")[-2_000:]
-    places = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
-    return [key[at : at + length] or None for key, (at, length) in zip(keys, places, strict=True)]
+    lines = [line.split() for line in done.stdout.splitlines()]
+    names = [key[int(at) :][: int(length)] or None for key, (at, length, _) in zip(keys, lines, strict=True)]
+    return names, [bytes.fromhex(digest.decode()) for *_, digest in lines]
