@@ -40,10 +40,10 @@ _COMPLAIN_S, _SPLITTING_S = 30.0, 5.0
 class Limits(msgspec.Struct, frozen=True):
     """How much a batch may hold, how long a poll waits when nothing comes, and how many dead letters are too many."""
 
-    records: int = 10_000
-    bytes: int = 32 << 20
-    poll_timeout_s: float = 0.1
-    dead_letters: DeadLetterLimits = DeadLetterLimits()
+    records: int
+    bytes: int
+    poll_timeout_s: float
+    dead_letters: DeadLetterLimits
 
 
 class Worker:

@@ -244,7 +244,9 @@ class Publisher:
         if cause.code() in _STOP:
             return Fatal(f"Kafka refused to write to {topic or 'its topics'}: {_STOP[cause.code()]}")
         if cause.code() in _MISSING:
-            return Fatal(f"topic {topic} does not exist; create it, or set input.create_topics: true")
+            return Fatal(
+                f"topic {topic or 'of the output'} does not exist; create it, or set input.create_topics: true"
+            )
         return PublishDown(f"publishing failed: {cause.str()}", fenced=error.code() in _FENCED)
 
     def _check_time(self, what: str) -> None:

@@ -64,7 +64,7 @@ Taken: TypeAlias = tuple[
 
 
 class Envelopes(Protocol):
-    """The first look at envelopes: what `_envelopes.pyi` promises."""
+    """The first look at envelopes, what comes and goes by it, and hashes: what `_envelopes.pyi` promises."""
 
     def make_plan(self, tables: tuple[TableColumns, ...], /) -> object: ...
 

@@ -1,4 +1,4 @@
-"""Debezium's envelopes at a glance, in JSON and in Avro, without the interpreter's lock: `_envelopes.c`."""
+"""Debezium's envelopes at a glance, without the interpreter's lock; events on their way; hashes: `_envelopes.c`."""
 
 from consumer.native import AvroProgram, Event, Facts, TableColumns, Taken
 

@@ -1,5 +1,5 @@
-/* A queue of one's own for the records of a consumer's partitions, so that nobody makes Python's objects of them; and the
-   way into a producer, with the first delivery that failed.
+/* A queue of one's own for the records of a consumer's partitions, so that nobody makes Python's objects of them; and
+   the way into a producer, with the first delivery that failed.
 
    The client itself is the one that Python made: it tells of itself as librdkafka's plugins are told (`conf_init`).
    Its own queue is left to Python, which serves rebalances and errors there. */
@@ -26,8 +26,8 @@ static int find_librdkafka(const char *file)
     static const char *const names[] = {
         "rd_kafka_conf_new", "rd_kafka_conf_destroy", "rd_kafka_conf_get", "rd_kafka_conf_interceptor_add_on_new",
         "rd_kafka_interceptor_add_on_destroy", "rd_kafka_interceptor_add_on_acknowledgement", "rd_kafka_queue_new",
-        "rd_kafka_queue_destroy",
-        "rd_kafka_queue_get_partition", "rd_kafka_queue_forward", "rd_kafka_consume_batch_queue",
+        "rd_kafka_queue_destroy", "rd_kafka_queue_get_partition", "rd_kafka_queue_forward",
+        "rd_kafka_consume_batch_queue",
         "rd_kafka_message_destroy", "rd_kafka_message_timestamp", "rd_kafka_message_headers",
         "rd_kafka_header_get_all", "rd_kafka_topic_name", "rd_kafka_message_errstr",
         "rd_kafka_headers_new", "rd_kafka_header_add", "rd_kafka_headers_destroy", "rd_kafka_producev",
