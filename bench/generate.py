@@ -189,10 +189,11 @@ def paced(
     topic: str,
     rate_per_s: float,
     seconds: float,
+    mix: Mix = MILESTONES,
     partitions: int = 4,
     run: int = 1,
 ) -> Expected:
-    """Send so many milestones a second to an existing topic; source.ts_ms and the record's time are when it was sent.
+    """Send so many records a second to an existing topic; source.ts_ms and the record's time are when it was sent.
 
     `next_offsets` counts from the ends that the topic had. For a second call on one topic give another `run` (1 to 9).
     """
@@ -202,7 +203,7 @@ def paced(
     records = round(rate_per_s * seconds)
     milestones, next_offsets = 0, [0] * partitions
     started_s = time.monotonic()
-    for change in changes(records, partitions, MILESTONES, seed=run):
+    for change in changes(records, partitions, mix, seed=run):
         _sleep_until(started_s + change.number / rate_per_s, producer)
         now_ms = time.time_ns() // 1_000_000
         key, value = templates.key(change), templates.value(change, now_ms)

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 from confluent_kafka import Consumer, TopicPartition
 
-from bench.generate import create_topic, paced
+from bench.generate import Mix, create_topic, paced
 
 _WARM_UP_S = 3.0
 
@@ -26,12 +26,20 @@ class Latency(msgspec.Struct, frozen=True):
     events: int
 
 
+class Load(msgspec.Struct, frozen=True):
+    """So many records a second, for so many seconds."""
+
+    records_per_s: int
+    seconds: float
+    mix: Mix
+
+
 class _Event(msgspec.Struct):
     origin: dict[str, str | int]
 
 
-def measure(servers: str, config: Path, topics: tuple[str, str], rate_per_s: int, seconds: float) -> Latency:
-    """Runs the program on an empty topic, sends at a rate (every record a milestone), and times the events."""
+def measure(servers: str, config: Path, topics: tuple[str, str], load: Load) -> Latency:
+    """Runs the program on an empty topic, sends at a rate, and times the events."""
     input_topic, output_topic = topics
     create_topic(servers, input_topic, 4)
     create_topic(servers, output_topic, 4)
@@ -39,12 +47,12 @@ def measure(servers: str, config: Path, topics: tuple[str, str], rate_per_s: int
     try:
         seen = _Subscriber(servers, output_topic)
         time.sleep(_WARM_UP_S)
-        sent = paced(servers, input_topic, rate_per_s, seconds)
+        sent = paced(servers, input_topic, load.records_per_s, load.seconds, load.mix)
         arrived = seen.wait(sent.milestones)
     finally:
         worker.terminate()
         worker.wait(30)
-    return _latency(arrived, _sent_at(servers, input_topic, sent.records), rate_per_s)
+    return _latency(arrived, _sent_at(servers, input_topic, sent.records), sent.milestones)
 
 
 class _Subscriber:
@@ -95,11 +103,11 @@ def _sent_at(servers: str, topic: str, records: int) -> dict[tuple[int, int], in
     return sent
 
 
-def _latency(arrived: Mapping[tuple[int, int], float], sent: Mapping[tuple[int, int], int], rate_per_s: int) -> Latency:
+def _latency(arrived: Mapping[tuple[int, int], float], sent: Mapping[tuple[int, int], int], milestones: int) -> Latency:
     """The first second is left out: the worker has just begun."""
     begin = min(sent.values()) + 1_000
+    if len(arrived) != milestones:
+        raise RuntimeError(f"{len(arrived)} events arrived, not {milestones}")
     times = sorted(at - sent[origin] for origin, at in arrived.items() if sent[origin] >= begin)
-    if len(times) < rate_per_s:
-        raise RuntimeError(f"only {len(times)} events arrived")
     cuts = statistics.quantiles(times, n=100)
     return Latency(round(cuts[49], 1), round(cuts[98], 1), len(times))

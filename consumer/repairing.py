@@ -8,8 +8,9 @@ from typing import Protocol
 
 from consumer.announcements import REPAIRED
 from consumer.core.audit import Repair
-from consumer.core.milestones import Announce, Event, Milestone, iso_time
+from consumer.core.milestones import Announce, Event, Milestone
 from consumer.core.records import Batch
+from consumer.core.times import iso_time
 
 _CHUNK = 500
 

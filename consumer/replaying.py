@@ -12,10 +12,11 @@ import msgspec
 
 from consumer.announcements import REPLAYED
 from consumer.core.audit import Expected, Span
-from consumer.core.milestones import Announce, Event, Milestone, iso_time
+from consumer.core.milestones import Announce, Event, Milestone
 from consumer.core.positions import LogEnds
 from consumer.core.records import Batch, Chunk, Partition
 from consumer.core.replay import Replayed, Selection
+from consumer.core.times import iso_time
 from consumer.errors import Fatal
 from consumer.reading import Reader
 from consumer.recomputing import Recomputation

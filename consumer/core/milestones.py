@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import quote
@@ -11,6 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from consumer.core.hashing import uuid_of
+from consumer.core.times import iso_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,6 @@ JSON = b"application/json"
 
 _SPECVERSION, _TYPE = ("ce_specversion", b"1.0"), ("ce_type", EVENT_TYPE)
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
@@ -95,18 +94,6 @@ def milestone_id(tracker: str, key: StateKey, identity: str, identity_ms: int) -
     """
     parts = _encode((tracker, key.track_field, key.reference_type, key.reference_name, identity))
     return uuid_of(parts, identity_ms)
-
-
-@lru_cache(maxsize=1_024)
-def iso_time(micros: int) -> str:
-    """RFC 3339 in UTC with as many digits as the time has: `2026-11-22T21:34:13.5Z` never, `…13.500000Z` yes."""
-    seconds, fraction = divmod(micros, 1_000_000)
-    return f"{_second(seconds)}.{fraction:06d}Z" if fraction else f"{_second(seconds)}Z"
-
-
-@lru_cache(maxsize=4_096)
-def _second(seconds: int) -> str:
-    return (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
 
 
 Announce = Callable[[Milestone], Event]

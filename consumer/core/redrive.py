@@ -9,8 +9,8 @@ import msgspec
 from msgspec.structs import replace
 
 from consumer.core.events import checked_time
-from consumer.core.milestones import iso_time
 from consumer.core.records import Origin, headers_of
+from consumer.core.times import iso_time
 from consumer.errors import MalformedRecord
 
 if TYPE_CHECKING:

@@ -42,22 +42,26 @@ class Outbox(Protocol):
 
 
 class TransactionalIds(NamedTuple):
-    """`<prefix>-<slot>`: a worker that comes back to its slot ends what its former life left open."""
+    """`<prefix>-<slot>` and `<prefix>-<slot>b`: who comes back to its slot ends what its former life left open."""
 
     prefix: str
     slot: Callable[[], int]
 
-    def own(self) -> str:
-        """This worker's id."""
+    def own(self) -> tuple[str, ...]:
+        """This worker's ids."""
         return self.of(self.slot())
 
-    def of(self, slot: int) -> str:
-        """The id of the worker in a slot."""
-        return f"{self.prefix}-{slot}"
+    def of(self, slot: int) -> tuple[str, ...]:
+        """The ids of the worker in a slot."""
+        return f"{self.prefix}-{slot}", f"{self.prefix}-{slot}b"
 
 
 class Publisher:
-    """One worker's producer, made when it is first needed and thrown away when an outcome is unknown.
+    """One worker's producers, made when they are first needed and thrown away when an outcome is unknown.
+
+    Two take turns, one transaction after the other has ended: for some milliseconds after the answer to a commit the
+    broker still writes its markers, and refuses whatever the same producer begins meanwhile. The client asks again
+    after 20 ms, which nothing changes.
 
     Args:
         kafka: the user's settings.
@@ -81,8 +85,9 @@ class Publisher:
         self._commit_offsets = commit_offsets
         self._timeout_s = timeout_s
         self._native = native
-        self._outlet: Outlet | None = None
-        self._producer_id = ""
+        self._outlets: dict[str, Outlet] = {}
+        self._outlet: Outlet | None = None  # the one whose turn it is
+        self._turn = 0
         self._failure: Failure | None = None
         self._deadline_s = 0.0
 
@@ -120,7 +125,7 @@ class Publisher:
                 outlet.producer.poll(0.1)
 
     def prepare(self) -> None:
-        """Takes this worker's transactional id: a transaction that its former life left open ends here.
+        """Takes this worker's transactional ids: a transaction that its former life left open ends here.
 
         Needed before committed offsets are read, because those wait for open transactions.
 
@@ -129,7 +134,7 @@ class Publisher:
         """
         self._failure = None
         try:
-            self._take_producer()
+            self._take_producers()
         except KafkaException as error:
             raise self._given_up(cast("KafkaError", error.args[0])) from error
 
@@ -144,29 +149,35 @@ class Publisher:
         """
         if self._ids is None:
             return
-        for producer_id in sorted({self._ids.of(slot) for slot in slots} - {self._ids.own()}):
+        for producer_id in sorted({one for slot in slots for one in self._ids.of(slot)} - {*self._ids.own()}):
             try:
                 made(Producer, producer_settings(self._kafka, producer_id)).init_transactions(_FENCE_TIMEOUT_S)
             except KafkaException as error:
                 raise PublishDown(f"the transaction of {producer_id} could not be ended: {error}") from error
 
     def _begin(self) -> None:
-        outlet = self._take_producer()
+        outlets = self._take_producers()
+        self._turn += 1
+        outlet = self._outlet = outlets[self._turn % len(outlets)]
         outlet.take_failure()  # of a transaction that was given up
         if self._ids is not None:
             outlet.producer.begin_transaction()
 
-    def _take_producer(self) -> Outlet:
-        """The producer of this worker's id; made anew if there is none, or if the id is another one by now."""
-        producer_id = "" if self._ids is None else self._ids.own()
-        if self._outlet is not None and producer_id == self._producer_id:
-            return self._outlet
-        self._discard()
-        outlet = outlet_of(producer_settings(self._kafka, producer_id or None), native=self._native)
-        if producer_id:
-            outlet.producer.init_transactions(self._timeout_s)
-        self._outlet, self._producer_id = outlet, producer_id
-        return outlet
+    def _take_producers(self) -> list[Outlet]:
+        """All producers of this worker: made anew where there are none, or where the ids are others by now.
+
+        Always all of them: none begins as long as another's transaction might be open.
+        """
+        producer_ids = ("",) if self._ids is None else self._ids.own()
+        if self._outlets.keys() != {*producer_ids}:
+            self._discard()
+            settings = {one: producer_settings(self._kafka, one or None) for one in producer_ids}
+            outlets = {one: outlet_of(of_one, native=self._native) for one, of_one in settings.items()}
+            if self._ids is not None:
+                for outlet in outlets.values():
+                    outlet.producer.init_transactions(self._timeout_s)
+            self._outlets = outlets
+        return list(self._outlets.values())
 
     def _opened(self) -> Outlet:
         if self._outlet is None:
@@ -204,7 +215,8 @@ class Publisher:
         try:
             sending.result(_OFFSETS_TIMEOUT_S)
         except FutureTimeoutError as error:
-            self._outlet = None
+            self._outlets = {one: outlet for one, outlet in self._outlets.items() if outlet is not self._outlet}
+            self._discard()
             raise PublishDown("the group's coordinator did not take the offsets in time") from error
 
     def _flush(self, outlet: Outlet) -> None:
@@ -255,9 +267,10 @@ class Publisher:
 
     def _discard(self) -> None:
         """No KIP-890 in the client: after an unknown outcome only a new producer with the same id is safe."""
-        if self._outlet is not None:
-            self._outlet.producer.purge()
-            self._outlet = None
+        for outlet in self._outlets.values():
+            outlet.producer.purge()
+        self._outlets.clear()
+        self._outlet = None
 
     def close(self) -> None:
         """Everything was committed or aborted before: nothing is left to send."""

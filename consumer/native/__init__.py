@@ -64,7 +64,7 @@ Taken: TypeAlias = tuple[
 
 
 class Envelopes(Protocol):
-    """The first look at envelopes, what comes and goes by it, and hashes: what `_envelopes.pyi` promises."""
+    """The first look at envelopes, what comes and goes by it, hashes and times: what `_envelopes.pyi` promises."""
 
     def make_plan(self, tables: tuple[TableColumns, ...], /) -> object: ...
 
@@ -94,6 +94,8 @@ class Envelopes(Protocol):
 
     def uuid_of(self, parts: bytes, ms: int, /) -> str: ...
 
+    def iso_time(self, micros: int, /) -> str: ...
+
     def take_failure(self, tap: object, /) -> tuple[int, str] | None: ...
 
     def close_tap(self, tap: object, /) -> None: ...
@@ -103,7 +105,7 @@ class Envelopes(Protocol):
     ) -> tuple[int, int, list[tuple[int, int, Facts | None]]]: ...
 
 
-_INTERFACE = 6
+_INTERFACE = 7
 """Raised with every change of what goes to and fro: a file that was compiled before that is not used."""
 
 envelopes: Envelopes | None = None

@@ -9,6 +9,7 @@
 #include "told.h"
 #include "producing.h"
 #include "naming.h"
+#include "times.h"
 
 /* The texts of a tuple of bytes and None; 0 with an exception set for anything else. */
 static int take_texts(PyObject *values, Py_ssize_t count, Span *texts)
@@ -203,6 +204,7 @@ static PyMethodDef methods[] = {
     {"produce", produce, METH_VARARGS, NULL},
     {"token", token, METH_O, NULL},
     {"uuid_of", (PyCFunction)(void (*)(void))uuid_of, METH_FASTCALL, NULL},
+    {"iso_time", iso_time, METH_O, NULL},
     {"take_failure", take_failure, METH_O, NULL},
     {"close_tap", close_tap, METH_O, NULL},
     {NULL, NULL, 0, NULL},
@@ -218,7 +220,7 @@ static int begin(PyObject *module)
     PyObject *name = file == NULL ? Py_NewRef(Py_None) : PyUnicode_DecodeFSDefault(file);
     int is_added = name != NULL && PyModule_AddObjectRef(module, "FILE", name) == 0;
     Py_XDECREF(name);
-    return is_added ? PyModule_AddIntConstant(module, "INTERFACE", 6) : -1;
+    return is_added ? PyModule_AddIntConstant(module, "INTERFACE", 7) : -1;
 }
 
 static PyModuleDef_Slot slots[] = {

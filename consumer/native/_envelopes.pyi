@@ -1,4 +1,4 @@
-"""Debezium's envelopes at a glance, without the interpreter's lock; events on their way; hashes: `_envelopes.c`."""
+"""The first look at envelopes, without the interpreter's lock; events on their way; hashes, times: `_envelopes.c`."""
 
 from consumer.native import AvroProgram, Event, Facts, TableColumns, Taken
 
@@ -156,6 +156,13 @@ def token(text: str, /) -> bytes:
 
 def uuid_of(parts: bytes, ms: int, /) -> str:
     """A UUID: `consumer/core/hashing.py`."""
+
+def iso_time(micros: int, /) -> str:
+    """A time in RFC 3339: `consumer/core/times.py`.
+
+    Raises:
+        OverflowError: it is before the year 1 or after 9999.
+    """
 
 def take_failure(tap: object, /) -> tuple[int, str] | None:
     """Of what was produced since this was asked last, the first event that was not delivered: why, and its topic.

@@ -66,8 +66,8 @@ static Text put_on(Desk *desk, const void *text, size_t length)
         }
         desk->used = 0;
         for (int at = 0; at < MEMORIES; at++)
-            desk->memories.row[at].count = 0;
-        desk->memories.source.count = 0;
+            forget(&desk->memories.row[at], NULL);
+        forget(&desk->memories.source, NULL);
     }
     uint8_t *copy = desk->at + desk->used;
     if (length > 0)

@@ -30,12 +30,20 @@ typedef struct {
     int32_t column;
 } Member;
 
-/* The members of an object of a table, in their order; those behind the last place all take turns in it. */
+/* The members of an object of a table, in their order; those behind the last place all take turns in it. `whole`: so many
+   of them, from the first on, stand one behind the other in the last object. */
 typedef struct {
     const Table *of;
-    int32_t count;
+    int32_t count, whole;
     Member member[MOST_MEMBERS];
 } Memory;
+
+/* For when its bytes are there no more, or it is to be of another table. */
+static inline void forget(Memory *memory, const Table *table)
+{
+    memory->of = table;
+    memory->count = memory->whole = 0;
+}
 
 typedef struct {
     int is_there;
@@ -111,34 +119,84 @@ static inline Text read_column(Text p, Text end, const Table *table, Member *mem
     return behind;
 }
 
+/* How many bytes are the same in both, of so many at most. */
+static inline size_t same_bytes(Text one, Text other, size_t most)
+{
+    size_t at = 0;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    for (; at + AT_ONCE <= most; at += AT_ONCE) {
+        Block first, second;
+        memcpy(&first, one + at, AT_ONCE);
+        memcpy(&second, other + at, AT_ONCE);
+        Block differ = (Block)(first != second);
+        uint64_t half[2];
+        memcpy(half, &differ, AT_ONCE);
+        if (half[0])
+            return at + (size_t)(__builtin_ctzll(half[0]) >> 3);
+        if (half[1])
+            return at + 8 + (size_t)(__builtin_ctzll(half[1]) >> 3);
+    }
+#endif
+    while (at < most && one[at] == other[at])
+        at++;
+    return at;
+}
+
+/* Notes where a column stands; 0 where it stood before. */
+static inline int note_column(const Member *member, Row *row)
+{
+    if (member->column < 0)
+        return 1;
+    Span *column = &row->column[member->column];
+    if (column->at != NULL)
+        return 0;
+    *column = (Span){member->at + member->name, member->value};
+    return 1;
+}
+
+/* Steps over the members that stand here as they did in the last object, byte for byte, with the first byte of the next:
+   they are what they were. Behind them, with the number of that next one in `*at`; NULL where a column stands twice. */
+static inline Text behind_same(Text p, Text end, Memory *memory, int32_t whole, int32_t *at, Row *row)
+{
+    Member *member = &memory->member[*at], *last = &memory->member[whole - 1];
+    Text was = member->at;
+    size_t most = (size_t)(last->at - was) + 1, left = (size_t)(end - p);
+    size_t same = same_bytes(p, was, most < left ? most : left);
+    for (; member < last && (size_t)(member[1].at - was) < same; member++) {
+        member->at = p + (member->at - was);
+        if (!note_column(member, row))
+            return NULL;
+    }
+    *at = (int32_t)(member - memory->member);
+    return p + (member->at - was);
+}
+
 /* An object, or null, with the columns of its table, none of which may stand twice. */
 static Text read_row(Text p, Text end, const Table *table, Memory *memory, Row *row)
 {
     int more;
     if (*p != '{')
         return json_word(p, end, "null", 4);
-    if (memory->of != table) {
-        memory->of = table;
-        memory->count = 0;
-    }
+    if (memory->of != table)
+        forget(memory, table);
     row->is_there = 1;
     memset(row->column, 0, sizeof(Span) * (size_t)table->columns);
+    int32_t at = 0, whole = memory->whole;
+    memory->whole = 0; /* It is not, until all of this one is read. */
     p = json_first(p, '}', &more);
-    for (int32_t at = 0; more; at += at < MOST_MEMBERS - 1) {
+    while (more) {
+        if (at + 1 < whole && (p = behind_same(p, end, memory, whole, &at, row)) == NULL)
+            return NULL;
         Member *member = &memory->member[at];
-        if ((p = read_column(p, end, table, member, at < memory->count)) == NULL)
+        if ((p = read_column(p, end, table, member, at < memory->count)) == NULL || !note_column(member, row))
             return NULL;
         if (at == memory->count)
             memory->count++;
-        if (member->column >= 0) {
-            Span *column = &row->column[member->column];
-            if (column->at != NULL)
-                return NULL;
-            *column = (Span){member->at + member->name, member->value};
-        }
+        at += at < MOST_MEMBERS - 1;
         if ((p = json_next(p, '}', &more)) == NULL)
             return NULL;
     }
+    memory->whole = at;
     return p;
 }
 

@@ -169,6 +169,8 @@ def test_what_came_before_changes_no_verdict(compiled: Envelopes) -> None:
     alone = [said(compiled, text) for text in texts]
     assert {CLOSER, UNTRACKED, UNCHANGED, TASK, "tabGröße"} == set(alone)
     plan, programs = compiled.make_plan(COLUMNS), compiled.make_programs(())
+    told = [other[1:] for text in texts for other in compiled.look(plan, programs, [text])[2]]
+    assert any(facts is not None for _, facts in told)
     for before in texts:
         behind: list[bytes | None] = [text for one in texts for text in (before, one)]
         untracked, unchanged, others = compiled.look(plan, programs, behind)
@@ -176,6 +178,7 @@ def test_what_came_before_changes_no_verdict(compiled: Envelopes) -> None:
         expected = {2 * at + 1: one for at, one in enumerate(alone) if one not in (UNTRACKED, UNCHANGED)}
         of_before = said(compiled, before)
         assert {at for at in seen if at % 2} == expected.keys()
+        assert [other[1:] for other in others if other[0] % 2] == told
         assert all((CLOSER if seen[at] < 0 else COLUMNS[seen[at]][0].decode()) == one for at, one in expected.items())
         assert untracked == alone.count(UNTRACKED) + len(texts) * (of_before == UNTRACKED)
         assert unchanged == alone.count(UNCHANGED) + len(texts) * (of_before == UNCHANGED)

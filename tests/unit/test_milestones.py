@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from uuid import RFC_4122, UUID
 
 import msgspec
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.milestones import Milestone, announcement, iso_time, labels_text, milestone_id
+from consumer.core.milestones import Milestone, announcement, labels_text, milestone_id
 from consumer.core.states import StateKey
 from tests.unit.samples import AT_MS, milestone
 
@@ -60,13 +59,6 @@ def test_parts_of_an_id_do_not_run_into_each_other() -> None:
 
 def test_an_id_is_what_it_was_when_the_first_rows_were_stored() -> None:
     assert milestone_id("Sales Order-status", KEY, "0-1-7#1", AT_MS) == "01a204db-abf8-88a0-93b5-a4b028edf23e"
-
-
-@given(st.integers(min_value=0, max_value=253_402_300_799_999_999))
-def test_times_are_rfc_3339_in_utc_and_read_back_as_themselves(micros: int) -> None:
-    text = iso_time(micros)
-    assert text.endswith("Z")
-    assert (datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) == micros
 
 
 def test_an_announcement_is_a_cloud_event_in_binary_mode() -> None:
