@@ -25,12 +25,12 @@ FETCHED_WELL: Final = {
     name: _OF_THE_WORKER[name]
     for name in ("queued.min.messages", "queued.max.messages.kbytes", "fetch.queue.backoff.ms")
 }
-"""A small queue that is filled again at once: two and a half times the rate of `_FAR_AHEAD`."""
+"""A small queue that is filled again at once: two and a half times the rate of `FAR_AHEAD`."""
 
-_FAR_AHEAD: Final = {"queued.min.messages": 100_000, "queued.max.messages.kbytes": 300_000}
+FAR_AHEAD: Final = {"queued.min.messages": 100_000, "queued.max.messages.kbytes": 300_000}
 
 
-def reader(servers: str, group: str, fetched: Mapping[str, object] = _FAR_AHEAD) -> Consumer:
+def reader(servers: str, group: str, fetched: Mapping[str, object] = FAR_AHEAD) -> Consumer:
     """A consumer from the beginning of a topic."""
     return Consumer(
         {

@@ -1,4 +1,7 @@
-"""The job in FastStream: rows, at least once (acknowledged after the insert), large batches."""
+"""The job in FastStream: rows, at least once (acknowledged after the insert), large batches.
+
+Fetched are 300 MB ahead (`ahead`), as in the table that this project began with, or as the worker does it (`worker`).
+"""
 
 from __future__ import annotations
 
@@ -13,15 +16,15 @@ from faststream.confluent import KafkaBroker
 
 from bench.peers.clock import Clock
 from bench.peers.loop import INSERT, decode, milestone
-from bench.raw import FETCHED_WELL
+from bench.raw import FAR_AHEAD, FETCHED_WELL
 
-servers, topic, records, _output, dsn = sys.argv[1:6]
+servers, topic, records, _output, dsn, fetched = sys.argv[1:7]
 clock = Clock(int(records))
 broker = KafkaBroker(
     servers,
     apply_types=False,
     logger=None,
-    config=FETCHED_WELL,
+    config=FAR_AHEAD if fetched == "ahead" else FETCHED_WELL,
 )
 app = FastStream(broker, logger=None)
 connections: list[psycopg.AsyncConnection[Any]] = []

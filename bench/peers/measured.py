@@ -32,6 +32,7 @@ class Peer(NamedTuple):
     arguments: tuple[str, ...]
     topic: bool
     rows: bool
+    java: bool = False
 
 
 def _made_of(name: str, sources: Sequence[Path], make: Callable[[Path], None]) -> Path:
@@ -73,10 +74,11 @@ def _loop() -> list[str]:
 
 
 PEERS: Final[Mapping[str, Peer]] = {
-    "Kafka Streams, 1 thread": Peer(_streams, ("exactly_once_v2", "1"), topic=True, rows=False),
-    "Kafka Streams, 2 threads": Peer(_streams, ("exactly_once_v2", "2"), topic=True, rows=False),
-    "Kafka Streams to PostgreSQL, 2 threads": Peer(_streams, ("at_least_once", "2"), topic=False, rows=True),
-    "FastStream, tuned": Peer(_faststream, (), topic=False, rows=True),
+    "Kafka Streams, 1 thread": Peer(_streams, ("exactly_once_v2", "1"), topic=True, rows=False, java=True),
+    "Kafka Streams, 2 threads": Peer(_streams, ("exactly_once_v2", "2"), topic=True, rows=False, java=True),
+    "Kafka Streams to PostgreSQL, 2 threads": Peer(_streams, ("at_least_once", "2"), topic=False, rows=True, java=True),
+    "FastStream, tuned": Peer(_faststream, ("ahead",), topic=False, rows=True),
+    "FastStream, fetching like the worker": Peer(_faststream, ("worker",), topic=False, rows=True),
     "a loop by hand": Peer(_loop, (), topic=True, rows=True),
 }
 """What each guarantees stands in docs/performance.md."""
@@ -100,7 +102,7 @@ def _peer(lab: Lab, name: str) -> Measured:
     create_topic(lab.kafka.bootstrap_servers, topic, PARTITIONS)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(_TABLE)
-    database = _jdbc(dsn) if peer.arguments else dsn
+    database = _jdbc(dsn) if peer.java else dsn
     records = lab.records("plain")
     work = [lab.kafka.bootstrap_servers, topic_of("plain"), str(records), topic, database, *peer.arguments]
     said = begun([*peer.command(), *work])()
