@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, get_args
 
 _LATEST_S, _LONG_S = 0.1, 0.02
 _NEWEST = 0.2
 """The weight of the last batch in how long a step is expected to take."""
 
-Step = Literal["read", "store", "publish"]
+Step = Literal["read", "store", "publish", "publish nothing"]
+"""What publishes nothing but offsets takes half the time."""
 
 
 class Pacing:
@@ -27,8 +28,8 @@ class Pacing:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._expected_s: dict[Step, float] = {"read": 0.0, "store": 0.0, "publish": 0.0}
-        self._publishes_since_s = clock()
+        self._expected_s: dict[Step, float] = dict.fromkeys(get_args(Step), 0.0)
+        self._publishes: tuple[Step, float] = "publish", clock()
         self.reads_ahead = False
 
     @contextmanager
@@ -50,14 +51,15 @@ class Pacing:
     def _learn(self, step: Step, took_s: float) -> None:
         self._expected_s[step] += _NEWEST * (took_s - self._expected_s[step])
 
-    def publish_begins(self) -> None:
+    def publish_begins(self, step: Step) -> None:
         """Notes when: called before the step can be seen in flight."""
-        self._publishes_since_s = self._clock()
+        self._publishes = step, self._clock()
 
     def early_s(self) -> float:
         """How long it is until reading is late enough, while a batch is being published: up to a tenth of a second."""
         expected_s = self._expected_s
-        late_s = self._publishes_since_s + expected_s["publish"] - expected_s["store"] - expected_s["read"]
+        step, since_s = self._publishes
+        late_s = since_s + expected_s[step] - expected_s["store"] - expected_s["read"]
         return min(max(late_s - self._clock(), 0.0), _LATEST_S)
 
     def wait(self, storing: Future[None] | None, publishing: Callable[[], Future[None] | None]) -> None:

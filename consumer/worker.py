@@ -21,14 +21,14 @@ from consumer.core.movement import Movement
 from consumer.core.records import Batch, DeadLetter, Partition
 from consumer.errors import Fatal, PublishDown, Refused, RefusedByDatabase, RulesChanged, StoreDown, Transient
 from consumer.faults import fault_point
+from consumer.fencing import Fencings
 from consumer.notices import Notices
-from consumer.pacing import Pacing
+from consumer.pacing import Pacing, Step
 from consumer.ports import Publisher, RulesInForce, Source, Store
 from consumer.tuning import Tidier
 
 log = structlog.get_logger(__name__)
 
-_FENCED_IN_A_ROW = 3
 _TOPIC_CHECK_S = 5.0
 _MEMBER_CHECK_S = 15.0
 _POSITIONS_S = 1.0
@@ -74,9 +74,9 @@ class Worker:
         self._publishing: Future[None] | None = None
         self._observed: set[Partition] = set()
         self._notices, self._movement, self._tidier = Notices(), Movement(), Tidier()
-        self._breaker = Breaker(limits.dead_letters)
+        self._breaker, self._fencings = Breaker(limits.dead_letters), Fencings()
         self._split_until_s = 0.0
-        self._failures = self._fencings = 0
+        self._failures = 0
         self._resume_at_s = self._check_at_s = self._observe_at_s = self._ask_at_s = self._complain_at_s = 0.0
         self._member_at_s = 0.0
         self._have_waited: set[str] = set()
@@ -184,14 +184,16 @@ class Worker:
         self._split_until_s = self._split_until_s or time.monotonic() + _SPLITTING_S
         if self._publishing is not None:
             self._publishing.result()
-        self._pacing.publish_begins()
-        self._publishing = self._publish_thread.submit(self._publish_step, read.batch, verdicts)
+        step: Step = "publish" if verdicts.has_events else "publish nothing"
+        self._pacing.publish_begins(step)
+        self._publishing = self._publish_thread.submit(self._publish_step, read.batch, verdicts, step)
 
-    def _publish_step(self, batch: Batch, verdicts: Verdicts) -> None:
-        with metrics.timed("publish"), self._pacing.timed("publish"):
+    def _publish_step(self, batch: Batch, verdicts: Verdicts, step: Step) -> None:
+        with metrics.timed("publish"), self._pacing.timed(step):
             published = publish_batch(batch, verdicts, self._publisher, self._topics)
         self._source.confirm(batch)
-        self._failures = self._fencings = 0
+        self._failures = 0
+        self._fencings.published()
         self._batch_records = min(self._batch_records * 2, self._limits.records)
         metrics.READY.set(1)
         metrics.observe_batch(batch, verdicts, published)
@@ -248,7 +250,7 @@ class Worker:
         self._tidier.let_go()
         if isinstance(error, PublishDown):
             self._batch_records = max(self._batch_records // 2, min(_SMALLEST_BATCH, self._limits.records))
-            self._count_fencing(error)
+            self._fencings.count(error)
         if isinstance(error, StoreDown | PublishDown):
             metrics.READY.set(0)
         self._failures += 1
@@ -262,14 +264,6 @@ class Worker:
         metrics.RECOVERIES.labels("LeftOut").inc()
         self._force.forget_starts()
         self._source.rejoin()
-
-    def _count_fencing(self, error: PublishDown) -> None:
-        self._fencings = self._fencings + 1 if error.fenced else 0
-        if self._fencings >= _FENCED_IN_A_ROW:
-            raise Fatal(
-                "another process uses this worker's transactional id: is a second deployment running with the same "
-                "group.id on another database? Stop it, or give one of them another processing.instance"
-            )
 
     def _observe(self, now: float) -> None:
         self._tidier.now_and_then(now)

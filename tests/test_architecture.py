@@ -52,7 +52,9 @@ LAYERS: dict[str, set[str]] = {
     "trying": {"core"},
     "supervisor": set(),
     "probes": {"errors"},
-    "worker": {"assignment", "batch", "notices", "pacing", "ports", "metrics", "faults", "tuning", "core", "errors"},
+    "worker": {
+        "assignment", "batch", "fencing", "notices", "pacing", "ports", "metrics", "faults", "tuning", "core", "errors",
+    },
     "assignment": {"core", "errors"},
     "auditing": {"announcements", "reading", "recomputing", "core"},
     "announcements": {"core", "errors"},
@@ -70,6 +72,7 @@ LAYERS: dict[str, set[str]] = {
     "examining": {"diagnosis", "formats", "core", "errors"},
     "diagnosis": {"formats", "core", "errors"},
     "patience": {"errors"},
+    "fencing": {"errors"},
     "tuning": set(),
     "log_lines": set(),
     "stopping": set(),

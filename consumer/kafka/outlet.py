@@ -64,7 +64,8 @@ class ClientOutlet:
 
     def take_failure(self) -> Failure | None:
         """See `Outlet`."""
-        self.producer.poll(0)
+        with suppress(KafkaException):  # It was fenced: whatever is asked of it next says so.
+            self.producer.poll(0)
         first = self._failures[0] if self._failures else None
         self._failures.clear()
         return first

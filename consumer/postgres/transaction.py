@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from psycopg import Cursor
 from psycopg.errors import UniqueViolation
 
 from consumer.core.evaluation import Alias, AliasKey, Evaluation
@@ -132,58 +131,48 @@ class StoreTransaction:
     def record(self, evaluation: Evaluation, dead_letters: Sequence[DeadLetter]) -> None:
         """Writes what a batch gave. After an error nothing of this transaction may be committed.
 
-        Statement by statement, and no answer is waited for before the last: PostgreSQL executes one while the next is
-        put together.
-
         Raises:
             DocumentAppeared: another worker stored a document's first change meanwhile.
             AlreadyRecorded: some milestones were not inserted.
         """
         fault_point("evaluated")
-        if evaluation.milestones or evaluation.changed or evaluation.aliases or dead_letters:
-            self._write(evaluation, dead_letters)
+        # First: whoever adds a document's state goes on alone with its milestones.
+        if evaluation.changed:
+            self._save_states(evaluation.changed)
+        if evaluation.milestones:
+            self._record_milestones(evaluation.milestones)
         fault_point("inserted")
+        if evaluation.aliases:
+            self._record_aliases(list(evaluation.aliases.values()))
+        if dead_letters:
+            self._record_dead_letters(dead_letters)
 
-    def _write(self, evaluation: Evaluation, dead_letters: Sequence[DeadLetter]) -> None:
-        milestones = evaluation.milestones
+    def _record_milestones(self, milestones: Sequence[Milestone]) -> None:
+        columns = milestone_columns(milestones)
         try:
-            with self._connection.pipeline():
-                # First: whoever adds a document's state goes on alone with its milestones.
-                self._save_states(evaluation.changed)
-                recorded = self._record_milestones(milestones)
-                self._record_aliases(list(evaluation.aliases.values()))
-                self._record_dead_letters(dead_letters)
+            if self._connection.execute(_SQL["record_milestones"], columns).rowcount == len(milestones):
+                return
         except UniqueViolation as error:
-            if error.diag.constraint_name == "document_state_pkey":
-                raise DocumentAppeared from error
             if error.diag.constraint_name != "milestone_pkey":
                 raise
             self._connection.rollback()
-            raise self._recorded_before(milestones) from error
-        if recorded is not None and recorded.rowcount != len(milestones):
-            raise self._recorded_before(milestones)
+        rows = self._connection.execute(_SQL["recorded_before"], {"ids": columns["ids"]}).fetchall()
+        raise AlreadyRecorded(frozenset(str(row[0]) for row in rows))
 
     def _save_states(self, states: Mapping[StateKey, DocumentState]) -> None:
         new = {key: state for key, state in states.items() if key not in self._locked}
         if new:
-            self._connection.execute(_SQL["add_states"], state_columns(new))
+            try:
+                self._connection.execute(_SQL["add_states"], state_columns(new))
+            except UniqueViolation as error:
+                if error.diag.constraint_name != "document_state_pkey":
+                    raise
+                raise DocumentAppeared from error
         if len(new) < len(states):
             there = {key: state for key, state in states.items() if key in self._locked} if new else states
             self._connection.execute(_SQL["change_states"], state_columns(there))
 
-    def _record_milestones(self, milestones: Sequence[Milestone]) -> Cursor[Any] | None:
-        if not milestones:
-            return None
-        return self._connection.execute(_SQL["record_milestones"], milestone_columns(milestones))
-
-    def _recorded_before(self, milestones: Sequence[Milestone]) -> AlreadyRecorded:
-        ids = array([m.id for m in milestones])
-        rows = self._connection.execute(_SQL["recorded_before"], {"ids": ids}).fetchall()
-        return AlreadyRecorded(frozenset(str(row[0]) for row in rows))
-
     def _record_aliases(self, aliases: Sequence[Alias]) -> None:
-        if not aliases:
-            return
         self._connection.execute(
             _SQL["record_aliases"],
             {
@@ -195,8 +184,6 @@ class StoreTransaction:
         )
 
     def _record_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
-        if not letters:
-            return
         self._connection.execute(
             _SQL["record_dead_letters"],
             {

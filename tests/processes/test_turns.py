@@ -16,9 +16,9 @@ from tests.processes.workers import Deployment
 SUFFIXES = ["", "b"]
 
 
-def _publisher(deployment: Deployment, slot: int = 0) -> Publisher:
+def _publisher(deployment: Deployment, *, native: bool = True) -> Publisher:
     settings = {"bootstrap.servers": deployment.kafka.bootstrap_servers, "group.id": deployment.group}
-    return Publisher(settings, TransactionalIds(deployment.topic, lambda: slot), lambda _: None)
+    return Publisher(settings, TransactionalIds(deployment.topic, lambda: 0), lambda _: None, native=native)
 
 
 def _publish(publisher: Publisher, topic: str, number: int) -> None:
@@ -101,10 +101,10 @@ def test_another_worker_ends_what_a_frozen_one_left_open(deployment: Deployment,
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_who_is_shut_out_under_one_of_its_ids_notices_within_two_turns_and_begins_anew(
-    deployment: Deployment, suffix: str
+    deployment: Deployment, suffix: str, native: bool
 ) -> None:
     deployment.create(1)
-    publisher = _publisher(deployment)
+    publisher = _publisher(deployment, native=native)
     _publish(publisher, deployment.topic, 0)
     _publish(publisher, deployment.topic, 1)
     other = _left_open(deployment, suffix)
