@@ -54,11 +54,6 @@ class Verdicts(msgspec.Struct):
     revision: str = ""
     outranked: Sequence[str] = ()
 
-    @property
-    def has_events(self) -> bool:
-        """Whether there is something to announce, as far as the rows tell."""
-        return bool(self.milestones or self.dead_letters or any(self.stored_before))
-
 
 class Topics(msgspec.Struct, frozen=True):
     """Where a batch publishes, and how a milestone is announced."""

@@ -23,7 +23,7 @@ from consumer.errors import Fatal, PublishDown, Refused, RefusedByDatabase, Rule
 from consumer.faults import fault_point
 from consumer.fencing import Fencings
 from consumer.notices import Notices
-from consumer.pacing import Pacing, Step
+from consumer.pacing import Pacing
 from consumer.ports import Publisher, RulesInForce, Source, Store
 from consumer.tuning import Tidier
 
@@ -184,12 +184,11 @@ class Worker:
         self._split_until_s = self._split_until_s or time.monotonic() + _SPLITTING_S
         if self._publishing is not None:
             self._publishing.result()
-        step: Step = "publish" if verdicts.has_events else "publish nothing"
-        self._pacing.publish_begins(step)
-        self._publishing = self._publish_thread.submit(self._publish_step, read.batch, verdicts, step)
+        self._pacing.publish_begins()
+        self._publishing = self._publish_thread.submit(self._publish_step, read.batch, verdicts)
 
-    def _publish_step(self, batch: Batch, verdicts: Verdicts, step: Step) -> None:
-        with metrics.timed("publish"), self._pacing.timed(step):
+    def _publish_step(self, batch: Batch, verdicts: Verdicts) -> None:
+        with metrics.timed("publish"), self._pacing.timed("publish"):
             published = publish_batch(batch, verdicts, self._publisher, self._topics)
         self._source.confirm(batch)
         self._failures = 0
