@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -11,7 +12,10 @@ from consumer.core.milestones import Event
 from consumer.core.records import Batch
 from consumer.errors import PublishDown
 from consumer.kafka.publisher import Publisher, TransactionalIds
+from consumer.postgres.migrate import migrate
+from tests.processes.truth import changes, endless, milestones
 from tests.processes.workers import Deployment
+from tests.services import PostgresService
 
 SUFFIXES = ["", "b"]
 
@@ -129,3 +133,43 @@ def test_nothing_begins_while_the_outcome_of_the_other_turn_is_unknown(deploymen
     _publish(publisher, deployment.topic, 1)
     assert _committed(deployment, 2) == [b"0", b"1"]
     publisher.close()
+
+
+def test_a_worker_that_is_fenced_reads_its_watermarks_again(deployment: Deployment, native: bool) -> None:
+    deployment.config["input"]["native"] = native
+    deployment.create(2)
+    stream = changes(400)
+    deployment.feed(stream[:200])
+    worker = deployment.start()
+    deployment.wait_until_published()
+    for suffix in SUFFIXES:
+        own = f"{deployment.group}-main-0{suffix}"
+        deployment.producer({"transactional.id": own}).init_transactions(10)
+    deployment.feed(stream[200:])
+    deployment.wait_until_published()
+    assert worker.is_running
+    assert "reading both watermarks again" in worker.log
+    deployment.drain()
+    deployment.assert_exactly(milestones(stream))
+
+
+def test_two_deployments_with_the_same_ids_and_databases_of_their_own_are_a_stop(
+    deployment: Deployment, postgres: PostgresService
+) -> None:
+    deployment.create(4)
+    first = deployment.start()
+    deployment.dsn = deployment.config["postgres"]["dsn"] = postgres.create_database()
+    migrate(deployment.dsn)
+    second = deployment.start()
+    deployment.wait_for_members(2)
+    source = endless(1)
+
+    def one_ends() -> bool:
+        deployment.feed(islice(source, 40))
+        return not (first.is_running and second.is_running)
+
+    deployment.wait(one_ends, "one of them ends", timeout_s=60.0)
+    for worker in (first, second):
+        if not worker.is_running:
+            assert worker.ended() != 0
+            assert "another process uses this worker's transactional ids" in worker.log
