@@ -23,7 +23,7 @@ from tests.services.service import wait_until
 
 _STEADY_PER_S: Final = 1_000
 _LOADS: Final = {
-    "1,000 records/s": Load(_STEADY_PER_S, 20.0, PLAIN),
+    "1,000 records/s": Load(_STEADY_PER_S, 60.0, PLAIN),
     "1,000 milestones/s": Load(_STEADY_PER_S, 10.0, MILESTONES),
 }
 _TABLE_ROWS: Final = 10_000_000
