@@ -46,23 +46,32 @@ static inline Text behind_space(Text p)
     return p;
 }
 
+/* The place of the first byte of a comparison that holds; AT_ONCE where none does. */
+static inline int first_that_holds(Block holds)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    uint64_t half[2];
+    memcpy(half, &holds, AT_ONCE);
+    return half[0] ? __builtin_ctzll(half[0]) >> 3 : half[1] ? 8 + (__builtin_ctzll(half[1]) >> 3) : AT_ONCE;
+#else
+    int at = 0;
+    while (at < AT_ONCE && !holds[at])
+        at++;
+    return at;
+#endif
+}
+
 /* The first byte that a string cannot simply have: a quote, a backslash, a control character, one beyond ASCII. */
 static inline Text behind_plain(Text p, Text end)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     while (end - p >= AT_ONCE) {
         Block block;
         memcpy(&block, p, AT_ONCE);
-        Block odd = (Block)((block == '"') | (block == '\\') | (block < 0x20) | (block >= 0x80));
-        uint64_t half[2];
-        memcpy(half, &odd, AT_ONCE);
-        if (half[0])
-            return p + (__builtin_ctzll(half[0]) >> 3);
-        if (half[1])
-            return p + 8 + (__builtin_ctzll(half[1]) >> 3);
-        p += AT_ONCE;
+        int odd = first_that_holds((Block)((block == '"') | (block == '\\') | (block < 0x20) | (block >= 0x80)));
+        p += odd;
+        if (odd < AT_ONCE)
+            return p;
     }
-#endif
     while (p < end && *p != '"' && *p != '\\' && *p >= 0x20 && *p < 0x80)
         p++;
     return p;

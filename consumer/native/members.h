@@ -123,20 +123,15 @@ static inline Text read_column(Text p, Text end, const Table *table, Member *mem
 static inline size_t same_bytes(Text one, Text other, size_t most)
 {
     size_t at = 0;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    for (; at + AT_ONCE <= most; at += AT_ONCE) {
+    while (at + AT_ONCE <= most) {
         Block first, second;
         memcpy(&first, one + at, AT_ONCE);
         memcpy(&second, other + at, AT_ONCE);
-        Block differ = (Block)(first != second);
-        uint64_t half[2];
-        memcpy(half, &differ, AT_ONCE);
-        if (half[0])
-            return at + (size_t)(__builtin_ctzll(half[0]) >> 3);
-        if (half[1])
-            return at + 8 + (size_t)(__builtin_ctzll(half[1]) >> 3);
+        int differs = first_that_holds((Block)(first != second));
+        at += (size_t)differs;
+        if (differs < AT_ONCE)
+            return at;
     }
-#endif
     while (at < most && one[at] == other[at])
         at++;
     return at;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import pytest
@@ -18,6 +18,15 @@ from tests.processes.workers import Deployment
 from tests.services import PostgresService
 
 SUFFIXES = ["", "b"]
+
+
+@pytest.fixture
+def other_database(postgres: PostgresService) -> Iterator[str]:
+    """The DSN of a second one, with its tables."""
+    dsn = postgres.create_database()
+    migrate(dsn)
+    yield dsn
+    postgres.drop_database(dsn)
 
 
 def _publisher(deployment: Deployment, *, native: bool = True) -> Publisher:
@@ -154,12 +163,11 @@ def test_a_worker_that_is_fenced_reads_its_watermarks_again(deployment: Deployme
 
 
 def test_two_deployments_with_the_same_ids_and_databases_of_their_own_are_a_stop(
-    deployment: Deployment, postgres: PostgresService
+    deployment: Deployment, other_database: str
 ) -> None:
     deployment.create(4)
     first = deployment.start()
-    deployment.dsn = deployment.config["postgres"]["dsn"] = postgres.create_database()
-    migrate(deployment.dsn)
+    deployment.config["postgres"]["dsn"] = other_database
     second = deployment.start()
     deployment.wait_for_members(2)
     source = endless(1)
