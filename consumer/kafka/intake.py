@@ -27,9 +27,13 @@ _NOTHING = (1 << 63) - 1
 
 
 class Taken(NamedTuple):
-    """Records of one poll, and how many were passed over; `sight`: what that was decided by."""
+    """Records of one poll, and how many were passed over; `sight`: what that was decided by.
+
+    `filled`: the part of what might have been taken, by number or by size.
+    """
 
     records: list[Record]
+    filled: float = 0.0
     passed: Mapping[Partition, Passed] = {}
     sight: Sight | None = None
 
@@ -72,7 +76,7 @@ class ClientIntake:
             if len(records) >= max_records or size >= max_bytes:
                 break
             messages = self._consumer.consume(min(_CHUNK, max_records - len(records)), 0)
-        return Taken(records)
+        return Taken(records, _part(len(records), max_records, size, max_bytes))
 
     def close(self) -> None:
         """Nothing is to be done."""
@@ -112,7 +116,7 @@ class NativeIntake:
         places = tuple([(*key, _NOTHING if one.fresh else one.span.stored) for key, one in reading.items()])
         wait_ms = round(min(timeout_s, _LONGEST_S) * 1000)
         plan, programs = sight or (None, None)
-        _, records, lasts, passed, troubles = self._native.take(
+        count, size, records, lasts, passed, troubles = self._native.take(
             self._tap, plan, programs, places, max_records, max_bytes, wait_ms
         )
         taken: list[Record] = []
@@ -126,7 +130,8 @@ class NativeIntake:
                 reading[keys[at]].last = record
         for topic, partition, offset, code, text in troubles:
             self._sorting.note(KafkaError(code, text), topic or "", partition, offset)
-        return Taken(taken, {keys[at]: Passed(*some) for at, *some in passed}, sight)
+        filled = _part(count, max_records, size, max_bytes)
+        return Taken(taken, filled, {keys[at]: Passed(*some) for at, *some in passed}, sight)
 
     def _serve(self, timeout_s: float) -> None:
         """Callbacks and errors."""
@@ -145,6 +150,10 @@ class NativeIntake:
     def close(self) -> None:
         """See `Intake`."""
         self._native.close_tap(self._tap)
+
+
+def _part(records: int, max_records: int, size: int, max_bytes: int) -> float:
+    return max(records / max_records, size / max_bytes)
 
 
 def for_intake(settings: Mapping[str, object], *, native: bool) -> dict[str, object]:

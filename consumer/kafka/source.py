@@ -193,7 +193,7 @@ class Source:
         if not spans:
             return None
         group = self._consumer.consumer_group_metadata()
-        return Batch(taken.records, spans, group, sight=taken.sight, passed=taken.passed)
+        return Batch(taken.records, spans, group, sight=taken.sight, passed=taken.passed, filled=taken.filled)
 
     def _consume(self, max_records: int, max_bytes: int, timeout_s: float, sight: Sight | None) -> Taken:
         self._revoked = False

@@ -55,6 +55,7 @@ class LookedAt(Protocol):
 
 Taken: TypeAlias = tuple[
     int,
+    int,
     list[LookedAt],
     list[tuple[int, LookedAt]],
     list[tuple[int, int, int]],
@@ -105,7 +106,7 @@ class Envelopes(Protocol):
     ) -> tuple[int, int, list[tuple[int, int, Facts | None]]]: ...
 
 
-_INTERFACE = 7
+_INTERFACE = 8
 """Raised with every change of what goes to and fro: a file that was compiled before that is not used."""
 
 envelopes: Envelopes | None = None

@@ -220,7 +220,7 @@ static int begin(PyObject *module)
     PyObject *name = file == NULL ? Py_NewRef(Py_None) : PyUnicode_DecodeFSDefault(file);
     int is_added = name != NULL && PyModule_AddObjectRef(module, "FILE", name) == 0;
     Py_XDECREF(name);
-    return is_added ? PyModule_AddIntConstant(module, "INTERFACE", 7) : -1;
+    return is_added ? PyModule_AddIntConstant(module, "INTERFACE", 8) : -1;
 }
 
 static PyModuleDef_Slot slots[] = {

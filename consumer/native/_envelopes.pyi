@@ -127,9 +127,9 @@ def take(
         most: records, 1 or more; `most_bytes`: of values, after which no more is asked for.
 
     Returns:
-        The number of records; those that were not passed over; the last one of each partition, whatever was seen, with
-        the number of its place; of each place how many were passed over, of untracked tables and unchanged; errors:
-        topic, partition, offset, code, and what the client says.
+        The number of records, and of bytes of their values; those that were not passed over; the last one of each
+        partition, whatever was seen, with the number of its place; of each place how many were passed over, of
+        untracked tables and unchanged; errors: topic, partition, offset, code, and what the client says.
 
     Raises:
         ValueError: the tap is closed, or `most` is below 1 or above 2**24.

@@ -122,7 +122,7 @@ static int tell_messages(const Intake *intake, PyObject *places, const Facts *fa
     return 1;
 }
 
-/* (records consumed, records, lasts, passed over, errors). */
+/* (records consumed, bytes of their values, records, lasts, passed over, errors). */
 static PyObject *told_messages(const Intake *intake, PyObject *places, const Facts *facts, const Plan *plan)
 {
     PyObject *records = PyList_New(0), *lasts = PyList_New(0), *troubles = PyList_New(0), *passed = PyList_New(0);
@@ -133,7 +133,10 @@ static PyObject *told_messages(const Intake *intake, PyObject *places, const Fac
         if (some.untracked > 0 || some.unchanged > 0)
             is_told = append(passed, Py_BuildValue("(nii)", at, (int)some.untracked, (int)some.unchanged));
     }
-    PyObject *told = is_told ? Py_BuildValue("(nOOOO)", intake->records, records, lasts, passed, troubles) : NULL;
+    long long size = intake->bytes;
+    PyObject *told = NULL;
+    if (is_told)
+        told = Py_BuildValue("(nLOOOO)", intake->records, size, records, lasts, passed, troubles);
     Py_XDECREF(records);
     Py_XDECREF(lasts);
     Py_XDECREF(troubles);

@@ -68,6 +68,28 @@ def test_a_plugin_of_ones_own_stays_and_a_client_without_ours_is_read_in_python(
     consumer.close()
 
 
+def test_how_much_of_a_batch_was_filled_is_told_by_number_or_by_size(deployment: Deployment, native: bool) -> None:
+    deployment.create(PARTITIONS)
+    producer = deployment.producer()
+    for _ in range(40):
+        producer.produce(deployment.topic, b"v" * 1_000, b"key", 1)
+    producer.flush()
+
+    def filled(max_records: int, max_bytes: int) -> list[float]:
+        told: list[float] = []
+        with closing(Assigned(deployment, native=native)) as source:
+            source.take_up(deployment.topic)
+            deadline_s, seen = time.monotonic() + 20.0, 0
+            while seen < 40 and time.monotonic() < deadline_s:
+                if (batch := source.poll(max_records, max_bytes, 0.1)) is not None:
+                    told.append(batch.filled)
+                    seen += batch.count
+            return told
+
+    assert sum(filled(100, 1 << 20)) == pytest.approx(0.4)
+    assert sum(filled(1_000, 160_000)) == pytest.approx(0.25)
+
+
 def test_a_record_is_what_was_produced(deployment: Deployment, native: bool) -> None:
     deployment.create(PARTITIONS)
     producer = deployment.producer()

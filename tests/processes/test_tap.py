@@ -26,8 +26,8 @@ client = Consumer({"bootstrap.servers": servers, "group.id": "g", "plugin.librar
 tap = envelopes.open_tap(client)
 assert envelopes.forward(tap, topic, 0)
 client.assign([TopicPartition(topic, 0, 0)])
-count, records, *_ = envelopes.take(tap, None, None, ((topic, 0, 0),), 1, 1 << 20, 20_000)
-assert (count, records[0].value()) == (1, b"{}")
+count, size, records, *_ = envelopes.take(tap, None, None, ((topic, 0, 0),), 1, 1 << 20, 20_000)
+assert (count, size, records[0].value()) == (1, 2, b"{}")
 """
 _ENDINGS = {
     "closed in order": "envelopes.close_tap(tap); client.close()",
