@@ -40,6 +40,7 @@ from consumer.postgres.store import Store
 from consumer.postgres.trackers import Plan, apply_trackers, current_trackers
 from consumer.redriving import Redrive, Report, Terms, payloads_of
 from consumer.tracking import Tracking
+from consumer.tuning import reading_ahead
 from consumer.worker import Limits, Worker
 
 log = structlog.get_logger(__name__)
@@ -170,6 +171,7 @@ def worker_for(
     """A worker, ready to run; its servers' connections are closed behind it."""
     exactly_once = settings.output.guarantee == "exactly_once"
     with ExitStack() as closing:
+        closing.enter_context(reading_ahead())
         store = Store(settings.dsn, settings.group, session_timeout_s(settings.kafka))
         closing.callback(store.close)
         registry = Registry(settings.input.registry) if settings.input.registry else None

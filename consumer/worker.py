@@ -25,7 +25,7 @@ from consumer.fencing import Fencings
 from consumer.notices import Notices
 from consumer.pacing import Pacing
 from consumer.ports import Publisher, RulesInForce, Source, Store
-from consumer.tuning import Tidier
+from consumer.tuning import Tidier, take_part_in_commits
 
 log = structlog.get_logger(__name__)
 
@@ -68,8 +68,8 @@ class Worker:
         self._limits = limits
         self._targets, self._progress = targets, progress
         self._batch_records = limits.records
-        self._store_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
-        self._publish_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="publish")
+        self._store_thread = _thread_for("store")
+        self._publish_thread = _thread_for("publish")
         self._storing: Future[None] | None = None
         self._publishing: Future[None] | None = None
         self._observed: set[Partition] = set()
@@ -291,3 +291,7 @@ class Worker:
             return self._assignment.reached(elsewhere)
         except Transient:
             return False
+
+
+def _thread_for(step: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix=step, initializer=take_part_in_commits)

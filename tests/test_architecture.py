@@ -28,7 +28,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "insight": {"postgres", "core", "errors", "packaged"},
     "app": {
-        "app_output", "worker", "assignment", "tracking", "redriving", "patience", "batch", "ports", "config",
+        "app_output", "worker", "assignment", "tracking", "tuning", "redriving", "patience", "batch", "ports", "config",
         "metrics", "faults", "kafka", "postgres", "formats", "core", "errors",
     },
     "app_audit": {

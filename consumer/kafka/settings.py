@@ -79,7 +79,8 @@ _COMMON: Mapping[str, object] = {
 }
 _CONSUMER: Mapping[str, object] = {
     "session.timeout.ms": 15_000,
-    "heartbeat.interval.ms": 3_000,
+    # Members hear of a rebalance with their next heartbeat; until all have, nothing that the group commits is told.
+    "heartbeat.interval.ms": 1_000,
     "max.poll.interval.ms": 60_000,
     "check.crcs": True,
     "queued.min.messages": 50_000,

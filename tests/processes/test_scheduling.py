@@ -1,0 +1,55 @@
+"""What reads ahead is batch work to Linux; what commits, and everything that was there before, is not."""
+
+from __future__ import annotations
+
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from consumer.tuning import reading_ahead, take_part_in_commits
+from tests.processes.truth import changes
+from tests.processes.workers import Deployment, WorkerProcess
+
+if sys.platform != "linux":
+    pytest.skip("Linux' own", allow_module_level=True)
+if os.sched_getscheduler(0) != os.SCHED_OTHER:
+    pytest.skip("somebody chose another policy", allow_module_level=True)
+
+_POLICY = 40
+"""The place of a thread's policy in /proc/PID/task/TID/stat, from 0."""
+
+
+def _policies(worker: WorkerProcess) -> dict[int, int]:
+    threads = Path(f"/proc/{worker.pid}/task").iterdir()
+    stats = {int(thread.name): (thread / "stat").read_text(encoding="utf-8") for thread in threads}
+    # The name, which is in brackets, may hold blanks.
+    return {thread: int(stat.rpartition(")")[2].split()[_POLICY - 2]) for thread, stat in stats.items()}
+
+
+def _policy_of(pool: ThreadPoolExecutor) -> int:
+    with pool:
+        return pool.submit(os.sched_getscheduler, 0).result()
+
+
+def test_a_thread_is_batch_work_while_it_reads_ahead_and_so_are_those_it_starts() -> None:
+    with reading_ahead():
+        assert os.sched_getscheduler(0) == os.SCHED_BATCH
+        assert _policy_of(ThreadPoolExecutor(1)) == os.SCHED_BATCH
+        assert _policy_of(ThreadPoolExecutor(1, initializer=take_part_in_commits)) == os.SCHED_OTHER
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+def test_a_workers_loop_is_batch_work_and_its_steps_are_not(deployment: Deployment) -> None:
+    deployment.create(2)
+    deployment.feed(changes(50, seed=1))
+    worker = deployment.start()
+    deployment.wait_until_published()
+    policies = _policies(worker)
+    worker.terminate()
+    assert policies.pop(worker.pid) == os.SCHED_BATCH
+    # The steps' threads are the last that it starts.
+    assert [policies[thread] for thread in sorted(policies)[-4:]] == [os.SCHED_BATCH] * 2 + [os.SCHED_OTHER] * 2
+    assert worker.ended() == 0
