@@ -38,6 +38,11 @@ def _stages() -> dict[str, float]:
     return {s.labels["stage"]: s.value for s in samples if s.labels["stage"] in ("store", "publish")}
 
 
+def _cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
 def main() -> None:
     """Arguments: config file."""
     settings = load(Path(sys.argv[1]))
@@ -47,13 +52,14 @@ def main() -> None:
     targets = until_end_targets(settings, topics)
     with worker_for(settings, topics, trackers_in_force(settings), targets=targets, progress=clock) as worker:
         tune()
+        start_cpu_s = _cpu_s()
         worker.run()
-    usage = resource.getrusage(resource.RUSAGE_SELF)
     result = {
         "first_s": clock.first_s,
         "last_s": clock.last_s,
         "records": clock.records,
-        "cpu_s": usage.ru_utime + usage.ru_stime,
+        "cpu_s": _cpu_s(),
+        "start_cpu_s": start_cpu_s,
         "peak_mb": peak_mb(),
         "stages": {s.labels["stage"]: round(s.value, 3) for f in REGISTRY.collect() for s in f.samples
                    if s.name.endswith("stage_seconds_sum")},

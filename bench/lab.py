@@ -100,9 +100,11 @@ class Lab:
         busy = [result for result in results if result["records"]]
         seconds = max(result["last_s"] for result in busy) - min(result["first_s"] for result in busy)
         cpu_s = sum(result["cpu_s"] for result in results)
+        start_cpu_s = sum(result["start_cpu_s"] for result in results)
         return {
             "records/s": records / seconds,
             "CPU s per million": cpu_s / records * 1e6,
+            "CPU s per million, started": (cpu_s - start_cpu_s) / records * 1e6,
             "peak MB": max(result["peak_mb"] for result in results),
         }
 
