@@ -168,7 +168,7 @@ def worker_for(
     targets: Mapping[Partition, int] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[Worker]:
-    """A worker, ready to run; its servers' connections are closed behind it."""
+    """A worker, ready to run by this thread, which reads ahead; its servers' connections are closed behind it."""
     exactly_once = settings.output.guarantee == "exactly_once"
     with ExitStack() as closing:
         closing.enter_context(reading_ahead())
