@@ -45,7 +45,9 @@ STAGE = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 BATCH_RECORDS = Histogram(
-    "milestones_batch_records", "Records in a batch.", buckets=(1, 10, 100, 500, 1_000, 2_500, 5_000, 10_000, 50_000)
+    "milestones_batch_records",
+    "Records in a batch.",
+    buckets=(1, 10, 100, 500, 1_000, 2_500, 5_000, 10_000, 15_000, 50_000),
 )
 STORED_OFFSET = Gauge(
     "milestones_stored_offset",

@@ -14,7 +14,20 @@ _SWITCH_S = 0.001
 _M_ARENA_MAX = -8
 _ARENAS = 2
 _TIDY_S = 30.0
-_STARTED_AS_USUAL = sys.platform == "linux" and os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+def started_as_usual() -> bool:
+    """Whether nobody chose how Linux schedules this program.
+
+    False, too, where that cannot be told: musl answers ENOSYS, a container's rules may refuse the question.
+    """
+    try:
+        return sys.platform == "linux" and os.sched_getscheduler(0) == os.SCHED_OTHER
+    except OSError:
+        return False
+
+
+_STARTED_AS_USUAL = started_as_usual()
 
 
 def tune() -> None:

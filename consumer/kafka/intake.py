@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -12,7 +12,8 @@ from consumer.core.records import Partition, Record
 from consumer.core.sight import Passed, Sight
 from consumer.errors import Fatal
 from consumer.kafka.consumer_errors import Troubles
-from consumer.kafka.plugin import has_plugin, reason_against_plugin, with_plugin
+from consumer.kafka.plugin import has_plugin, reason_against_plugin, with_plugin, without_plugin
+from consumer.kafka.settings import made
 from consumer.kafka.sorting import Sorting, place_of
 from consumer.native import Envelopes, envelopes
 
@@ -29,11 +30,11 @@ _NOTHING = (1 << 63) - 1
 class Taken(NamedTuple):
     """Records of one poll, and how many were passed over; `sight`: what that was decided by.
 
-    `filled`: the part of what might have been taken, by number or by size.
+    `full`: as many as might be taken, by number or by size.
     """
 
     records: list[Record]
-    filled: float = 0.0
+    full: bool = False
     passed: Mapping[Partition, Passed] = {}
     sight: Sight | None = None
 
@@ -63,7 +64,7 @@ class ClientIntake:
     def take(self, max_records: int, max_bytes: int, timeout_s: float, _sight: Sight | None, /) -> Taken:
         """See `Intake`."""
         records: list[Record] = []
-        size = 0
+        size, full = 0, False
         messages = self._consumer.consume(1, timeout_s)
         while messages:
             for message in messages:
@@ -73,10 +74,9 @@ class ClientIntake:
                     self._sorting.take(message, records)
                 else:
                     self._sorting.note(error, *place_of(message))
-            if len(records) >= max_records or size >= max_bytes:
-                break
-            messages = self._consumer.consume(min(_CHUNK, max_records - len(records)), 0)
-        return Taken(records, _part(len(records), max_records, size, max_bytes))
+            full = len(records) >= max_records or size >= max_bytes
+            messages = [] if full else self._consumer.consume(min(_CHUNK, max_records - len(records)), 0)
+        return Taken(records, full)
 
     def close(self) -> None:
         """Nothing is to be done."""
@@ -109,9 +109,13 @@ class NativeIntake:
     def take(self, max_records: int, max_bytes: int, timeout_s: float, sight: Sight | None) -> Taken:
         """See `Intake`."""
         self._serve(0 if self._sorting.reading else timeout_s)
+        taken = self._take(max_records, max_bytes, timeout_s, sight) if self._sorting.reading else Taken([])
+        for code, text in self._native.take_errors(self._tap):
+            self._troubles.notice(KafkaError(code, text))
+        return taken
+
+    def _take(self, max_records: int, max_bytes: int, timeout_s: float, sight: Sight | None) -> Taken:
         reading = self._sorting.reading
-        if not reading:
-            return Taken([])
         keys = list(reading)
         places = tuple([(*key, _NOTHING if one.fresh else one.span.stored) for key, one in reading.items()])
         wait_ms = round(min(timeout_s, _LONGEST_S) * 1000)
@@ -130,11 +134,11 @@ class NativeIntake:
                 reading[keys[at]].last = record
         for topic, partition, offset, code, text in troubles:
             self._sorting.note(KafkaError(code, text), topic or "", partition, offset)
-        filled = _part(count, max_records, size, max_bytes)
-        return Taken(taken, filled, {keys[at]: Passed(*some) for at, *some in passed}, sight)
+        full = count >= max_records or size >= max_bytes
+        return Taken(taken, full, {keys[at]: Passed(*some) for at, *some in passed}, sight)
 
     def _serve(self, timeout_s: float) -> None:
-        """Callbacks and errors."""
+        """Callbacks, and errors that come as messages."""
         while (message := self._consumer.poll(timeout_s)) is not None:
             timeout_s = 0
             error = message.error()
@@ -152,10 +156,6 @@ class NativeIntake:
         self._native.close_tap(self._tap)
 
 
-def _part(records: int, max_records: int, size: int, max_bytes: int) -> float:
-    return max(records / max_records, size / max_bytes)
-
-
 def for_intake(settings: Mapping[str, object], *, native: bool) -> dict[str, object]:
     """A consumer's settings, with what it needs to be read from by compiled code, where that can be."""
     if not native or envelopes is None:
@@ -167,11 +167,29 @@ def for_intake(settings: Mapping[str, object], *, native: bool) -> dict[str, obj
     return with_plugin(settings)
 
 
-def intake_of(consumer: Consumer, settings: Mapping[str, object], sorting: Sorting, troubles: Troubles) -> Intake:
-    """The compiled one for the client that this thread made last, where it was made `with_plugin`."""
+def reader_of(
+    settings: Mapping[str, object],
+    callbacks: Mapping[str, object],
+    on_error: Callable[[KafkaError], None],
+    sorting: Sorting,
+    troubles: Troubles,
+) -> tuple[Consumer, Intake]:
+    """A consumer, and how its records come: through compiled code, where it was made for that and called its plugin.
+
+    Args:
+        settings: see `for_intake`.
+        on_error: hears what the client says of itself while it is called; the compiled way tells `troubles`, since
+            there the client's queues are served by others, too.
+
+    Raises:
+        ConfigError: see `made`.
+    """
     if envelopes is not None and has_plugin(settings):
+        consumer = made(Consumer, {**settings, **callbacks})
         tap = envelopes.open_tap(consumer)
         if tap is not None:
-            return NativeIntake(consumer, sorting, troubles, envelopes, tap)
+            return consumer, NativeIntake(consumer, sorting, troubles, envelopes, tap)
         log.warning(_SLOWER, reason="Kafka's client did not call its plugin")
-    return ClientIntake(consumer, sorting)
+        consumer.close()
+    consumer = made(Consumer, {**without_plugin(settings), **callbacks, "error_cb": on_error})
+    return consumer, ClientIntake(consumer, sorting)

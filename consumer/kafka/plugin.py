@@ -28,6 +28,14 @@ def with_plugin(settings: Mapping[str, object]) -> dict[str, object]:
     return {**settings, _PLUGINS: ";".join([*said, library])}
 
 
+def without_plugin(settings: Mapping[str, object]) -> dict[str, object]:
+    """The settings that were made `with_plugin`, as they were before."""
+    said = [one for one in str(settings.get(_PLUGINS, "")).split(";") if one and one != library]
+    return {key: value for key, value in settings.items() if key != _PLUGINS} | (
+        {_PLUGINS: ";".join(said)} if said else {}
+    )
+
+
 def has_plugin(settings: Mapping[str, object]) -> bool:
     """Whether a client was made with these settings `with_plugin`."""
     return envelopes is not None and library in str(settings.get(_PLUGINS, "")).split(";")

@@ -18,10 +18,10 @@ from consumer.errors import PublishDown
 from consumer.kafka.consumer_errors import Troubles, broken
 from consumer.kafka.detached import detached
 from consumer.kafka.holding import Holding, keys_of
-from consumer.kafka.intake import Taken, for_intake, intake_of
+from consumer.kafka.intake import Taken, for_intake, reader_of
 from consumer.kafka.offsets import CALL_TIMEOUT_S, GroupOffsets
 from consumer.kafka.reading import Reading
-from consumer.kafka.settings import input_settings, made
+from consumer.kafka.settings import input_settings
 from consumer.kafka.sorting import Sorting
 from consumer.kafka.subscription import leave, place_at, subscribe
 
@@ -49,10 +49,10 @@ class Source:
         """Becomes a member of the group. What an earlier client still says is not heard."""
         joined = self._joined = self._joined + 1
         kept = partial(self._troubles.kept, is_heard=lambda: joined == self._joined)
-        callbacks = {"error_cb": kept(self._on_error), "on_commit": kept(self._on_commit)}
-        self._consumer = made(Consumer, {**self._settings, **callbacks})
+        self._consumer, self._intake = reader_of(
+            self._settings, {"on_commit": kept(self._on_commit)}, kept(self._on_error), self._sorting, self._troubles
+        )
         self._offsets = GroupOffsets(self._consumer)
-        self._intake = intake_of(self._consumer, self._settings, self._sorting, self._troubles)
         self._holding = Holding(self._consumer, self._place)
         subscribe(self._consumer, self._inputs, (kept(self._on_assign), kept(self._on_revoke), kept(self._on_lost)))
 
@@ -193,7 +193,7 @@ class Source:
         if not spans:
             return None
         group = self._consumer.consumer_group_metadata()
-        return Batch(taken.records, spans, group, sight=taken.sight, passed=taken.passed, filled=taken.filled)
+        return Batch(taken.records, spans, group, sight=taken.sight, passed=taken.passed, full=taken.full)
 
     def _consume(self, max_records: int, max_bytes: int, timeout_s: float, sight: Sight | None) -> Taken:
         self._revoked = False

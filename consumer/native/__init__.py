@@ -97,6 +97,8 @@ class Envelopes(Protocol):
 
     def iso_time(self, micros: int, /) -> str: ...
 
+    def take_errors(self, tap: object, /) -> list[tuple[int, str]]: ...
+
     def take_failure(self, tap: object, /) -> tuple[int, str] | None: ...
 
     def close_tap(self, tap: object, /) -> None: ...
@@ -106,7 +108,7 @@ class Envelopes(Protocol):
     ) -> tuple[int, int, list[tuple[int, int, Facts | None]]]: ...
 
 
-_INTERFACE = 8
+_INTERFACE = 9
 """Raised with every change of what goes to and fro: a file that was compiled before that is not used."""
 
 envelopes: Envelopes | None = None

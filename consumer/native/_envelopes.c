@@ -201,6 +201,7 @@ static PyMethodDef methods[] = {
     {"open_tap", open_tap, METH_O, NULL},
     {"forward", forward, METH_VARARGS, NULL},
     {"take", take, METH_VARARGS, NULL},
+    {"take_errors", take_errors, METH_O, NULL},
     {"produce", produce, METH_VARARGS, NULL},
     {"token", token, METH_O, NULL},
     {"uuid_of", (PyCFunction)(void (*)(void))uuid_of, METH_FASTCALL, NULL},
@@ -220,7 +221,7 @@ static int begin(PyObject *module)
     PyObject *name = file == NULL ? Py_NewRef(Py_None) : PyUnicode_DecodeFSDefault(file);
     int is_added = name != NULL && PyModule_AddObjectRef(module, "FILE", name) == 0;
     Py_XDECREF(name);
-    return is_added ? PyModule_AddIntConstant(module, "INTERFACE", 8) : -1;
+    return is_added ? PyModule_AddIntConstant(module, "INTERFACE", 9) : -1;
 }
 
 static PyModuleDef_Slot slots[] = {

@@ -98,7 +98,7 @@ class Record:
 
 def find_client(file: str, /) -> bool:
     """Whether librdkafka can be read from without Python, as a module that is loaded uses it: to be asked before a
-    client has this file for its `plugin.library.paths`."""
+    client has this file for its `plugin.library.paths`. Such a client needs no `error_cb`: see `take_errors`."""
 
 def open_tap(client: object, /) -> object:
     """A queue of one's own for the client that this thread made last, with this file as a plugin; None without one.
@@ -134,6 +134,13 @@ def take(
     Raises:
         ValueError: the tap is closed, or `most` is below 1 or above 2**24.
         RuntimeError: the client cannot read its queue.
+    """
+
+def take_errors(tap: object, /) -> list[tuple[int, str]]:
+    """What the client said of itself since this was asked last, to whichever thread served one of its queues.
+
+    Returns:
+        librdkafka's number, and what it says, 511 bytes at most: of each number the first.
     """
 
 def produce(tap: object, topic: str, events: list[Event], /) -> tuple[int, int]:

@@ -22,11 +22,13 @@ typedef struct {
 typedef int OnNew(void *client, const void *conf, void *opaque, char *error, size_t error_size);
 typedef int OnDestroy(void *client, void *opaque);
 typedef int OnAcknowledgement(void *client, Message *message, void *opaque);
+typedef void OnError(void *client, int code, const char *text, void *opaque);
 
 typedef struct {
     void *(*conf_new)(void);
     void (*conf_destroy)(void *conf);
     int (*conf_get)(const void *conf, const char *name, char *to, size_t *size);
+    void (*conf_set_error_cb)(void *conf, OnError *on_error);
     int (*conf_interceptor_add_on_new)(void *conf, const char *name, OnNew *on_new, void *opaque);
     int (*interceptor_add_on_destroy)(void *client, const char *name, OnDestroy *on_destroy, void *opaque);
     int (*interceptor_add_on_acknowledgement)(void *client, const char *name, OnAcknowledgement *on, void *opaque);

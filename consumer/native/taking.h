@@ -71,6 +71,30 @@ static PyObject *forward(PyObject *Py_UNUSED(module), PyObject *arguments)
     return PyBool_FromLong(is_forwarded);
 }
 
+static int append(PyObject *list, PyObject *item)
+{
+    int is_added = item != NULL && PyList_Append(list, item) == 0;
+    Py_XDECREF(item);
+    return is_added;
+}
+
+/* [(code, text)] of what is no message. */
+static PyObject *take_errors(PyObject *Py_UNUSED(module), PyObject *capsule)
+{
+    Error error[ERRORS];
+    Tap *tap = PyCapsule_GetPointer(capsule, TAP);
+    if (tap == NULL)
+        return NULL;
+    const int errors = tap_take_errors(tap, error);
+    PyObject *told = PyList_New(0);
+    for (int at = 0; told != NULL && at < errors; at++) {
+        PyObject *text = PyUnicode_DecodeUTF8(error[at].text, (Py_ssize_t)strlen(error[at].text), "replace");
+        if (text == NULL || !append(told, Py_BuildValue("(iN)", error[at].code, text)))
+            Py_CLEAR(told);
+    }
+    return told;
+}
+
 /* (topic, partition, floor) of each partition that is read; 0 with an exception set for anything else. */
 static int take_places(PyObject *places, Intake *intake)
 {
@@ -91,13 +115,6 @@ static PyObject *trouble_of(const Message *message)
     return Py_BuildValue("(ziLiz)", message->topic == NULL ? NULL : librdkafka.topic_name(message->topic),
                          (int)message->partition, (long long)message->offset, message->err,
                          librdkafka.message_errstr(message));
-}
-
-static int append(PyObject *list, PyObject *item)
-{
-    int is_added = item != NULL && PyList_Append(list, item) == 0;
-    Py_XDECREF(item);
-    return is_added;
 }
 
 /* What is to be known of each message, sorted into lists: records, the last one of each partition, and errors. */

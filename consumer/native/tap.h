@@ -2,12 +2,14 @@
    the way into a producer, with the first delivery that failed.
 
    The client itself is the one that Python made: it tells of itself as librdkafka's plugins are told (`conf_init`).
-   Its own queue is left to Python, which serves rebalances and errors there. */
+   Its own queue is left to Python, which serves rebalances there. Errors that are no messages come with either queue,
+   and Python's callback for them may run only while Python's client is called: they are noted here instead. */
 #ifndef MILESTONES_TAP_H
 #define MILESTONES_TAP_H
 
 #include <dlfcn.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +26,8 @@ static const char *own_file(void)
 static int find_librdkafka(const char *file)
 {
     static const char *const names[] = {
-        "rd_kafka_conf_new", "rd_kafka_conf_destroy", "rd_kafka_conf_get", "rd_kafka_conf_interceptor_add_on_new",
+        "rd_kafka_conf_new", "rd_kafka_conf_destroy", "rd_kafka_conf_get", "rd_kafka_conf_set_error_cb",
+        "rd_kafka_conf_interceptor_add_on_new",
         "rd_kafka_interceptor_add_on_destroy", "rd_kafka_interceptor_add_on_acknowledgement", "rd_kafka_queue_new",
         "rd_kafka_queue_destroy", "rd_kafka_queue_get_partition", "rd_kafka_queue_forward",
         "rd_kafka_consume_batch_queue",
@@ -57,7 +60,7 @@ static int takes_plugins(void)
     return found && strstr(features, "plugins") != NULL;
 }
 
-enum { LONGEST_TOPIC = 249 };
+enum { LONGEST_TOPIC = 249, LONGEST_ERROR = 511, ERRORS = 16 };
 
 /* An event that was not delivered: the client's number for why, or 0. */
 typedef struct {
@@ -65,14 +68,23 @@ typedef struct {
     char topic[LONGEST_TOPIC + 1];
 } Failure;
 
-/* `client` is NULL once it was destroyed. Whoever looks at `failure` holds it meanwhile. */
 typedef struct {
+    int code;
+    char text[LONGEST_ERROR + 1];
+} Error;
+
+/* `client` is NULL once it was destroyed. Whoever looks at `failure` or `error` holds it meanwhile. */
+typedef struct Tap {
     _Atomic(void *) client;
+    struct Tap *before;
     void *queue;
     atomic_flag is_held;
     Failure failure;
+    int errors;
+    Error error[ERRORS];
 } Tap;
 
+static _Atomic(Tap *) newest;
 static _Thread_local Tap *made; /* for the last client that this thread made with the plugin */
 
 static int on_destroy(void *client, void *opaque)
@@ -117,15 +129,69 @@ static Failure tap_take_failure(Tap *tap)
     return failure;
 }
 
+/* Of each kind the first: there are a dozen that one has to act on. */
+static void note_error(Tap *tap, int code, const char *text)
+{
+    int at = 0;
+    hold(tap);
+    while (at < tap->errors && tap->error[at].code != code)
+        at++;
+    if (at == tap->errors && at < ERRORS) {
+        tap->errors++;
+        tap->error[at].code = code;
+        strncpy(tap->error[at].text, text == NULL ? "" : text, LONGEST_ERROR);
+    }
+    atomic_flag_clear(&tap->is_held);
+}
+
+/* Called by whichever thread serves a queue of the client. */
+static void on_error(void *client, int code, const char *text, void *opaque)
+{
+    (void)opaque;
+    Tap *tap = atomic_load(&newest);
+    while (tap != NULL && atomic_load(&tap->client) != client)
+        tap = tap->before;
+    if (tap != NULL)
+        note_error(tap, code, text);
+}
+
+/* The errors since this was asked last; how many there are. */
+static int tap_take_errors(Tap *tap, Error error[ERRORS])
+{
+    hold(tap);
+    const int errors = tap->errors;
+    memcpy(error, tap->error, sizeof *error * (size_t)errors);
+    tap->errors = 0;
+    atomic_flag_clear(&tap->is_held);
+    return errors;
+}
+
+/* Puts `on_error` where Python's client has put its own, in the configuration of a client that does not run yet. That
+   one is not meant to be written to any more: whether it was is asked. */
+static int hears_errors(const void *conf)
+{
+    char text[32] = "";
+    size_t size = sizeof text;
+    void *found = NULL;
+    librdkafka.conf_set_error_cb((void *)(uintptr_t)conf, on_error);
+    return librdkafka.conf_get(conf, "error_cb", text, &size) == 0 && sscanf(text, "%p", &found) == 1 &&
+           found == (void *)(uintptr_t)on_error;
+}
+
 /* A tap is never freed: its client tells it. */
 static int on_new(void *client, const void *conf, void *opaque, char *error, size_t error_size)
 {
-    (void)conf, (void)opaque, (void)error, (void)error_size;
+    (void)opaque, (void)error, (void)error_size;
     Tap *tap = calloc(1, sizeof *tap);
-    int refused = tap == NULL || librdkafka.interceptor_add_on_destroy(client, "milestones", on_destroy, tap) != 0 ||
+    int refused = tap == NULL || !hears_errors(conf) ||
+                  librdkafka.interceptor_add_on_destroy(client, "milestones", on_destroy, tap) != 0 ||
                   librdkafka.interceptor_add_on_acknowledgement(client, "milestones", on_acknowledgement, tap) != 0;
-    if (!refused)
+    if (!refused) {
         atomic_store(&tap->client, client);
+        tap->before = atomic_load(&newest);
+        while (!atomic_compare_exchange_weak(&newest, &tap->before, tap))
+            continue;
+    }
     made = refused ? NULL : tap;
     return 0;
 }

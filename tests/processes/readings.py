@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, cast
@@ -91,13 +92,23 @@ def events(bootstrap_servers: str, topic: str) -> list[Event]:
 def ends(
     bootstrap_servers: str, topic: str, isolation: IsolationLevel = IsolationLevel.READ_UNCOMMITTED
 ) -> dict[int, int]:
-    """The end of each partition; with READ_COMMITTED the place of the first open transaction, if there is one."""
+    """The end of each partition; with READ_COMMITTED the place of the first open transaction, if there is one.
+
+    A topic that was just made may have no leader yet that knows of it.
+    """
     admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0})
     partitions = admin.list_topics(topic, timeout=10.0).topics[topic].partitions
     latest: Any = OffsetSpec.latest()  # type: ignore[no-untyped-call]
     asked = {TopicPartition(topic, number): latest for number in partitions}
-    answers = admin.list_offsets(asked, isolation_level=isolation, request_timeout=10.0)
-    return {place.partition: int(answer.result(10.0).offset) for place, answer in answers.items()}
+    deadline_s = time.monotonic() + 20.0
+    while True:
+        answers = admin.list_offsets(asked, isolation_level=isolation, request_timeout=10.0)
+        try:
+            return {place.partition: int(answer.result(10.0).offset) for place, answer in answers.items()}
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION or time.monotonic() > deadline_s:
+                raise
+        time.sleep(0.1)
 
 
 def _settled(bootstrap_servers: str, topic: str) -> bool:

@@ -11,20 +11,24 @@ from typing import cast
 
 import confluent_kafka.cimpl
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import KafkaError, Producer
 
 from consumer.core.events import ChangeEvent
 from consumer.core.records import Batch, LastRecord, Partition, Record, all_headers_of, fingerprint, next_offset_of
-from consumer.errors import MalformedRecord
+from consumer.errors import MalformedRecord, Transient
 from consumer.formats.decoder import ChangeDecoder
 from consumer.kafka.consumer_errors import Troubles
-from consumer.kafka.intake import ClientIntake, NativeIntake, for_intake, intake_of
+from consumer.kafka.intake import ClientIntake, NativeIntake, for_intake, reader_of
 from consumer.kafka.sorting import Sorting
 from consumer.native import envelopes, library
 from tests.processes.assigned import PARTITIONS, Assigned
 from tests.processes.truth import FIELD, TRACKED, changes
 from tests.processes.workers import Deployment
 from tests.unit.samples import FakeRecord, batch_of, rules_of, tracker
+
+_NOWHERE: dict[str, object] = {"group.id": "g", "bootstrap.servers": "127.0.0.1:1"}
+_OF_NO_BROKER = {-195, -187}
+"""librdkafka's `_TRANSPORT` and `_ALL_BROKERS_DOWN`."""
 
 _AT_MS = 1_795_377_835_123
 
@@ -55,39 +59,77 @@ def test_it_is_the_compiled_one_that_is_asked_for(deployment: Deployment, native
         assert source.intake is (NativeIntake if native else ClientIntake)
 
 
-def test_a_plugin_of_ones_own_stays_and_a_client_without_ours_is_read_in_python() -> None:
+def test_a_plugin_of_ones_own_stays_and_a_client_without_ours_is_read_in_python(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     if envelopes is not None:
         assert for_intake({"plugin.library.paths": "one.so"}, native=True) == {
             "plugin.library.paths": f"one.so;{library}"
         }
         assert for_intake({"group.id": "g"}, native=True) == {"group.id": "g", "plugin.library.paths": library}
     assert for_intake({"group.id": "g"}, native=False) == {"group.id": "g"}
-    consumer = Consumer(for_intake({"group.id": "g", "bootstrap.servers": "127.0.0.1:1"}, native=True))
-    troubles = Troubles()
-    assert type(intake_of(consumer, {}, Sorting({}, troubles), troubles)) is ClientIntake
+    if envelopes is not None:
+        # A client that does not call its plugin: nothing is known of it.
+        monkeypatch.setattr(envelopes, "open_tap", lambda _client: None)
+    assert _heard(_NOWHERE, ClientIntake) == _heard(for_intake(_NOWHERE, native=True), ClientIntake) == _OF_NO_BROKER
+
+
+def test_what_the_client_says_of_itself_is_heard_before_it_knows_a_broker(native: bool) -> None:
+    assert _heard(for_intake(_NOWHERE, native=native), NativeIntake if native else ClientIntake) == _OF_NO_BROKER
+
+
+def _heard(settings: dict[str, object], by: type) -> set[int]:
+    """The codes of what a client says that finds no broker."""
+    heard: set[int] = set()
+
+    class Hearing(Troubles):
+        def notice(self, error: KafkaError, place: str = "") -> None:
+            heard.add(error.code())
+            super().notice(error, place)
+
+    troubles = Hearing()
+    consumer, intake = reader_of(settings, {}, troubles.notice, Sorting({}, troubles), troubles)
+    assert type(intake) is by
+    deadline_s = time.monotonic() + 20.0
+    while not heard >= _OF_NO_BROKER and time.monotonic() < deadline_s:
+        intake.take(1, 1, 0.1, None)
+    intake.close()
     consumer.close()
+    return heard
 
 
-def test_how_much_of_a_batch_was_filled_is_told_by_number_or_by_size(deployment: Deployment, native: bool) -> None:
+def test_partitions_that_are_not_there_are_told_of_where_their_records_would_come(
+    deployment: Deployment, native: bool
+) -> None:
+    deployment.create(PARTITIONS - 1)
+    with closing(Assigned(deployment, native=native)) as source:
+        source.take_up(deployment.topic)
+        with pytest.raises(Transient, match=r"desired partition is not available"):
+            _everything(source, 1)
+
+
+def test_a_batch_is_full_by_number_or_by_size(deployment: Deployment, native: bool) -> None:
     deployment.create(PARTITIONS)
     producer = deployment.producer()
     for _ in range(40):
-        producer.produce(deployment.topic, b"v" * 1_000, b"key", 1)
+        producer.produce(deployment.topic, b"v" * 1_000, b"key", 0)
     producer.flush()
 
-    def filled(max_records: int, max_bytes: int) -> list[float]:
-        told: list[float] = []
+    def batches(max_records: int, max_bytes: int) -> list[tuple[int, bool]]:
+        told: list[tuple[int, bool]] = []
         with closing(Assigned(deployment, native=native)) as source:
             source.take_up(deployment.topic)
-            deadline_s, seen = time.monotonic() + 20.0, 0
-            while seen < 40 and time.monotonic() < deadline_s:
+            deadline_s = time.monotonic() + 20.0
+            while sum(count for count, _ in told) < 40 and time.monotonic() < deadline_s:
                 if (batch := source.poll(max_records, max_bytes, 0.1)) is not None:
-                    told.append(batch.filled)
-                    seen += batch.count
-            return told
+                    told.append((batch.count, batch.full))
+        return told
 
-    assert sum(filled(100, 1 << 20)) == pytest.approx(0.4)
-    assert sum(filled(1_000, 160_000)) == pytest.approx(0.25)
+    for none in (batches(41, 1 << 20), batches(1_000, 40_001)):
+        assert not any(full for _, full in none)
+    for eight in (batches(8, 1 << 20), batches(1_000, 8_000), batches(1_000, 7_001)):
+        assert [full for _, full in eight] == [count >= 8 for count, _ in eight]
+        assert any(full for _, full in eight)
 
 
 def test_a_record_is_what_was_produced(deployment: Deployment, native: bool) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from consumer.tuning import reading_ahead, take_part_in_commits
+from consumer.tuning import reading_ahead, started_as_usual, take_part_in_commits
 from tests.processes.truth import changes
 from tests.processes.workers import Deployment, WorkerProcess
 
 if sys.platform != "linux":
     pytest.skip("Linux' own", allow_module_level=True)
-if os.sched_getscheduler(0) != os.SCHED_OTHER:
-    pytest.skip("somebody chose another policy", allow_module_level=True)
+if not started_as_usual():
+    pytest.skip("somebody chose another policy, or it cannot be told", allow_module_level=True)
 
 _POLICY = 40
 """The place of a thread's policy in /proc/PID/task/TID/stat, from 0."""
@@ -55,3 +57,29 @@ def test_a_workers_loop_is_batch_work_and_its_steps_are_not(deployment: Deployme
     # Of the threads begun since it reads ahead, those of its two steps.
     assert since_then.count(os.SCHED_OTHER) == 2
     assert worker.ended() == 0
+
+
+@pytest.mark.parametrize("refused", [errno.ENOSYS, errno.EPERM])
+def test_where_scheduling_can_be_neither_told_nor_chosen_the_program_runs_all_the_same(refused: int) -> None:
+    # musl answers the first, a container's rules may answer the other.
+    script = f"""
+import os
+def refuse(*_): raise OSError({refused}, "refused")
+os.sched_getscheduler = os.sched_setscheduler = refuse
+from consumer.tuning import reading_ahead, started_as_usual, take_part_in_commits
+assert not started_as_usual()
+with reading_ahead():
+    take_part_in_commits()
+print("ran")
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.stdout, ran.stderr) == ("ran\n", "")
+
+
+def test_where_scheduling_may_only_not_be_chosen_it_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "refused")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    with reading_ahead():
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER

@@ -43,9 +43,8 @@ Consumer({"bootstrap.servers": "127.0.0.1:1", "group.id": "g", "plugin.library.p
 _THROUGH_A_LINK = """
 import os, shutil, sys
 sys.path.insert(0, sys.argv[1])
-from confluent_kafka import Consumer
 from consumer.kafka.consumer_errors import Troubles
-from consumer.kafka.intake import NativeIntake, for_intake, intake_of
+from consumer.kafka.intake import NativeIntake, for_intake, reader_of
 from consumer.kafka.sorting import Sorting
 from consumer.native import library
 assert library.startswith(sys.argv[1])
@@ -53,8 +52,7 @@ shutil.copy(library, library + ".new")
 os.replace(library + ".new", library)
 settings = for_intake({"bootstrap.servers": "127.0.0.1:1", "group.id": "g"}, native=True)
 troubles = Troubles()
-client = Consumer(settings)
-intake = intake_of(client, settings, Sorting({}, troubles), troubles)
+client, intake = reader_of(settings, {}, troubles.notice, Sorting({}, troubles), troubles)
 assert type(intake) is NativeIntake
 intake.close()
 client.close()

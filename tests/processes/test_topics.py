@@ -31,6 +31,25 @@ def test_a_topic_deleted_and_made_again_stops_the_worker_with_advice_until_it_is
     deployment.assert_exactly(milestones(stream))
 
 
+@pytest.mark.fault("24", "topic deleted and made again with fewer partitions")
+def test_a_topic_made_again_with_fewer_partitions_stops_the_worker_with_advice(
+    deployment: Deployment, native: bool
+) -> None:
+    stream = changes(300)
+    deployment.config["input"]["native"] = native
+    deployment.create(partitions=4)
+    deployment.feed(stream)
+    worker = deployment.start()
+    deployment.wait_until_published()
+    deployment.kafka.delete_topic(deployment.topic)
+    deployment.kafka.create_topic(deployment.topic, 1, {"retention.ms": "-1"})
+
+    # What the client says of partitions that are gone comes first, or that the topic is another.
+    assert worker.ended() == 1
+    assert f"take-over --topic {deployment.topic}" in worker.log.replace("\n", " ")
+    deployment.assert_exactly(milestones(stream), audited=False)
+
+
 @pytest.mark.fault("25", "partitions added in mid run")
 def test_partitions_added_in_mid_run_wait_for_what_came_before_them(deployment: Deployment) -> None:
     stream = changes(3_000)
