@@ -20,15 +20,21 @@ if sys.platform != "linux":
 if not started_as_usual():
     pytest.skip("somebody chose another policy, or it cannot be told", allow_module_level=True)
 
-_POLICY = 40
-"""The place of a thread's policy in /proc/PID/task/TID/stat, from 0."""
+_BEGUN, _POLICY = 21, 40
+"""The places of when a thread began and of its policy in /proc/PID/task/TID/stat, from 0."""
 
 
 def _policies(worker: WorkerProcess) -> dict[int, int]:
+    """Of each thread, in the order in which they began."""
     threads = Path(f"/proc/{worker.pid}/task").iterdir()
     stats = {int(thread.name): (thread / "stat").read_text(encoding="utf-8") for thread in threads}
     # The name, which is in brackets, may hold blanks.
-    return {thread: int(stat.rpartition(")")[2].split()[_POLICY - 2]) for thread, stat in stats.items()}
+    facts = {thread: [0, 0, *map(_number, stat.rpartition(")")[2].split())] for thread, stat in stats.items()}
+    return {thread: facts[thread][_POLICY] for thread in sorted(facts, key=lambda one: (facts[one][_BEGUN], one))}
+
+
+def _number(word: str) -> int:
+    return int(word) if word.lstrip("-").isdigit() else 0
 
 
 def _policy_of(pool: ThreadPoolExecutor) -> int:
@@ -52,7 +58,7 @@ def test_a_workers_loop_is_batch_work_and_its_steps_are_not(deployment: Deployme
     policies = _policies(worker)
     worker.terminate()
     assert policies.pop(worker.pid) == os.SCHED_BATCH
-    begun = [policies[thread] for thread in sorted(policies)]
+    begun = [*policies.values()]
     since_then = begun[begun.index(os.SCHED_BATCH) :]
     # Of the threads begun since it reads ahead, those of its two steps.
     assert since_then.count(os.SCHED_OTHER) == 2
