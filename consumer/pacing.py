@@ -12,9 +12,6 @@ _LATEST_S, _LONG_S = 0.1, 0.02
 _NEWEST = 0.2
 """The weight of the last batch in how long a step is expected to take."""
 
-_BACKLOG = 4
-"""So many batches behind a full one are a backlog's, too, however small: the client's queue may have run dry."""
-
 _LONGER = 3.0
 """How many of its usual spreads longer than expected publishing may take."""
 
@@ -27,7 +24,7 @@ class Pacing:
     Late is when the next batch will just be stored as the one before is published, if each step takes what it took; and
     if publishing takes longer than it mostly does: a batch that is stored too late costs less than one that is read too
     early, which leaves the records behind it to the next and does its work beside the other's.
-    Who has a backlog, since batches are full or reading them takes long, has no time to lose, and reads ahead.
+    Who has a backlog, since batches are large or reading them takes long, has no time to lose, and reads ahead.
 
     Args:
         clock: seconds, from any beginning.
@@ -38,7 +35,6 @@ class Pacing:
         self._expected_s: dict[Step, float] = {"read": 0.0, "store": 0.0, "publish": 0.0}
         self._spread_s = 0.0
         self._publishes_since_s = clock()
-        self._behind_full = _BACKLOG + 1
         self.reads_ahead = False
 
     @contextmanager
@@ -49,14 +45,13 @@ class Pacing:
         self._learn(step, self._clock() - began_s)
 
     @contextmanager
-    def reading(self, *, full: bool) -> Iterator[None]:
-        """Times the reading of a batch, which may be as large as any: then more was waiting behind it."""
+    def reading(self, *, large: bool) -> Iterator[None]:
+        """Times the reading of a batch, which may be so large that more was waiting behind it."""
         began_s = self._clock()
         yield
         took_s = self._clock() - began_s
         self._learn("read", took_s)
-        self._behind_full = 0 if full else self._behind_full + 1
-        self.reads_ahead = self._behind_full <= _BACKLOG or took_s > _LONG_S
+        self.reads_ahead = large or took_s > _LONG_S
 
     def _learn(self, step: Step, took_s: float) -> None:
         other_s = took_s - self._expected_s[step]

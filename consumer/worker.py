@@ -134,7 +134,7 @@ class Worker:
         if batch is not None:
             fault_point("polled")
             topics_are_the_same = self._assignment.ask_topics({key.topic for key in batch.spans})
-            with self._pacing.reading(full=batch.full):
+            with self._pacing.reading(large=batch.large):
                 read = self._held_back(read_batch(batch, self._force))
             if read.batch.spans:
                 self._hand_over(read, topics_are_the_same)

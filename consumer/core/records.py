@@ -116,8 +116,8 @@ class Batch(msgspec.Struct, frozen=True):
 
     With a `sight` they were looked at as they were consumed: all are `Seen`, and those that say nothing to the trackers
     of that sight are not there any more, but `passed`. `earlier`: how many of those that its records had passed over
-    before them were counted with another batch, that was split off before. `full`: as large as it might be, by number
-    or by size.
+    before them were counted with another batch, that was split off before. `large`: there was so much to be consumed
+    that this is a backlog.
     """
 
     records: Sequence[Record]
@@ -127,7 +127,7 @@ class Batch(msgspec.Struct, frozen=True):
     sight: Sight | None = None
     passed: Mapping[Partition, Passed] = {}
     earlier: Mapping[Partition, Passed] = {}
-    full: bool = False
+    large: bool = False
 
     @property
     def count(self) -> int:

@@ -23,6 +23,9 @@ _SLOWER = "records come as objects of Kafka's client, at a lower rate"
 _CHUNK = 500  # The client makes so many objects in one go, and meanwhile no other thread gets on.
 _LONGEST_S = 0.1
 """Rebalances wait for so long at most while records are waited for."""
+_LARGE, _LARGE_BYTES = 3_750, 8 << 20
+"""Of a backlog some batches are less than full: the client's queue runs dry for a moment. Whoever keeps up polls every
+30 ms or so, and would find as many at 125,000 records, or 280 MB, a second."""
 _NOTHING = (1 << 63) - 1
 """The offset from which on records of a partition may be passed over, where none of them may."""
 
@@ -30,11 +33,11 @@ _NOTHING = (1 << 63) - 1
 class Taken(NamedTuple):
     """Records of one poll, and how many were passed over; `sight`: what that was decided by.
 
-    `full`: as many as might be taken, by number or by size.
+    `large`: as many as might be taken, or as many as come to nobody who keeps up, by number or by size.
     """
 
     records: list[Record]
-    full: bool = False
+    large: bool = False
     passed: Mapping[Partition, Passed] = {}
     sight: Sight | None = None
 
@@ -64,7 +67,7 @@ class ClientIntake:
     def take(self, max_records: int, max_bytes: int, timeout_s: float, _sight: Sight | None, /) -> Taken:
         """See `Intake`."""
         records: list[Record] = []
-        size, full = 0, False
+        size = 0
         messages = self._consumer.consume(1, timeout_s)
         while messages:
             for message in messages:
@@ -74,9 +77,10 @@ class ClientIntake:
                     self._sorting.take(message, records)
                 else:
                     self._sorting.note(error, *place_of(message))
-            full = len(records) >= max_records or size >= max_bytes
-            messages = [] if full else self._consumer.consume(min(_CHUNK, max_records - len(records)), 0)
-        return Taken(records, full)
+            if len(records) >= max_records or size >= max_bytes:
+                break
+            messages = self._consumer.consume(min(_CHUNK, max_records - len(records)), 0)
+        return Taken(records, _is_large(len(records), max_records, size, max_bytes))
 
     def close(self) -> None:
         """Nothing is to be done."""
@@ -134,8 +138,8 @@ class NativeIntake:
                 reading[keys[at]].last = record
         for topic, partition, offset, code, text in troubles:
             self._sorting.note(KafkaError(code, text), topic or "", partition, offset)
-        full = count >= max_records or size >= max_bytes
-        return Taken(taken, full, {keys[at]: Passed(*some) for at, *some in passed}, sight)
+        large = _is_large(count, max_records, size, max_bytes)
+        return Taken(taken, large, {keys[at]: Passed(*some) for at, *some in passed}, sight)
 
     def _serve(self, timeout_s: float) -> None:
         """Callbacks, and errors that come as messages."""
@@ -154,6 +158,10 @@ class NativeIntake:
     def close(self) -> None:
         """See `Intake`."""
         self._native.close_tap(self._tap)
+
+
+def _is_large(records: int, max_records: int, size: int, max_bytes: int) -> bool:
+    return records >= min(max_records, _LARGE) or size >= min(max_bytes, _LARGE_BYTES)
 
 
 def for_intake(settings: Mapping[str, object], *, native: bool) -> dict[str, object]:

@@ -193,7 +193,7 @@ class Source:
         if not spans:
             return None
         group = self._consumer.consumer_group_metadata()
-        return Batch(taken.records, spans, group, sight=taken.sight, passed=taken.passed, full=taken.full)
+        return Batch(taken.records, spans, group, sight=taken.sight, passed=taken.passed, large=taken.large)
 
     def _consume(self, max_records: int, max_bytes: int, timeout_s: float, sight: Sight | None) -> Taken:
         self._revoked = False

@@ -108,10 +108,12 @@ def test_partitions_that_are_not_there_are_told_of_where_their_records_would_com
             _everything(source, 1)
 
 
-def test_a_batch_is_full_by_number_or_by_size(deployment: Deployment, native: bool) -> None:
+def test_a_batch_is_large_if_it_is_full_by_number_or_by_size_or_of_more_than_come_to_who_keeps_up(
+    deployment: Deployment, native: bool
+) -> None:
     deployment.create(PARTITIONS)
     producer = deployment.producer()
-    for _ in range(40):
+    for _ in range(4_000):
         producer.produce(deployment.topic, b"v" * 1_000, b"key", 0)
     producer.flush()
 
@@ -120,16 +122,21 @@ def test_a_batch_is_full_by_number_or_by_size(deployment: Deployment, native: bo
         with closing(Assigned(deployment, native=native)) as source:
             source.take_up(deployment.topic)
             deadline_s = time.monotonic() + 20.0
-            while sum(count for count, _ in told) < 40 and time.monotonic() < deadline_s:
+            while sum(count for count, _ in told) < 4_000 and time.monotonic() < deadline_s:
                 if (batch := source.poll(max_records, max_bytes, 0.1)) is not None:
-                    told.append((batch.count, batch.full))
+                    told.append((batch.count, batch.large))
         return told
 
-    for none in (batches(41, 1 << 20), batches(1_000, 40_001)):
-        assert not any(full for _, full in none)
-    for eight in (batches(8, 1 << 20), batches(1_000, 8_000), batches(1_000, 7_001)):
-        assert [full for _, full in eight] == [count >= 8 for count, _ in eight]
-        assert any(full for _, full in eight)
+    for limits, large in (
+        ((15_000, 1 << 25), 3_750),
+        ((1_000, 1 << 25), 1_000),
+        ((10, 1 << 25), 10),
+        ((15_000, 1_000_000), 1_000),
+    ):
+        came = batches(*limits)
+        assert [is_large for _, is_large in came] == [count >= large for count, _ in came]
+        assert sum(count for count, _ in came) == 4_000
+        assert large > 1_000 or any(is_large for _, is_large in came)
 
 
 def test_a_record_is_what_was_produced(deployment: Deployment, native: bool) -> None:
