@@ -129,14 +129,14 @@ def test_a_batch_is_large_if_it_is_full_by_number_or_by_size_or_of_more_than_com
 
     for limits, large in (
         ((15_000, 1 << 25), 3_750),
-        ((1_000, 1 << 25), 1_000),
+        ((500, 1 << 25), 500),
         ((10, 1 << 25), 10),
-        ((15_000, 1_000_000), 1_000),
+        ((15_000, 500_000), 500),
     ):
         came = batches(*limits)
         assert [is_large for _, is_large in came] == [count >= large for count, _ in came]
         assert sum(count for count, _ in came) == 4_000
-        assert large > 1_000 or any(is_large for _, is_large in came)
+        assert large > 500 or any(is_large for _, is_large in came)
 
 
 def test_a_record_is_what_was_produced(deployment: Deployment, native: bool) -> None:
