@@ -92,7 +92,7 @@ class Lab:
     def job(self, deployed: Deployed, workers: int = 1) -> Measured:
         """The job from the stream's beginning to its end, by several processes; rows are checked one by one."""
         self._fill(deployed.stream)
-        ran = [begun([sys.executable, "-m", "bench.job", str(deployed.config)]) for _ in range(workers)]
+        ran = [begun([sys.executable, "-m", "bench.worker", str(deployed.config)]) for _ in range(workers)]
         results = [finished() for finished in ran]
         self.check_rows(deployed)
         records = sum(result["records"] for result in results)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ import typer
 from consumer import __version__
 from consumer.cli.output import say_error
 from consumer.errors import ConfigError, MilestonesError
+from consumer.tuning import imported
 
 _MODULES = {
     "run": "run",
@@ -46,7 +46,7 @@ def app_for(words: Sequence[str]) -> typer.Typer:
     app.callback()(_options)
     named = _MODULES.get(words[0]) if words else None
     for module in dict.fromkeys(_MODULES.values()) if named is None else [named]:
-        import_module(f"consumer.cli.{module}").add_to(app)
+        imported(f"consumer.cli.{module}").add_to(app)
     return app
 
 
