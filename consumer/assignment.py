@@ -179,8 +179,12 @@ class Assignment:
         for topic, topic_id in answer.items():
             known = self._topic_ids.get(topic, topic_id)
             if topic_id is None and self._inputs.pattern is None:
-                words = "does not exist any more: restore it, or make it anew and run `milestones take-over`"
-                self._miss(topic, f"topic {topic} {words}", at_once=topic in self._topic_ids)
+                words = "does not exist any more: restore it, or make it anew and run"
+                self._miss(
+                    topic,
+                    f"topic {topic} {words} `milestones take-over --topic {topic}`",
+                    at_once=topic in self._topic_ids,
+                )
             self._missed_since_s.pop(topic, None)
             if topic_id is not None and topic_id != known:
                 raise Fatal(

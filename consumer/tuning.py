@@ -34,11 +34,13 @@ _STARTED_AS_USUAL = started_as_usual()
 
 def imported(name: str) -> ModuleType:
     """A module and all that it imports, of which nothing is garbage: nobody looks for any meanwhile."""
+    looked_for = gc.isenabled()
     gc.disable()
     try:
         return import_module(name)
     finally:
-        gc.enable()
+        if looked_for:
+            gc.enable()
 
 
 def tune() -> None:

@@ -80,7 +80,7 @@ class ClientIntake:
             if len(records) >= max_records or size >= max_bytes:
                 break
             messages = self._consumer.consume(min(_CHUNK, max_records - len(records)), 0)
-        return Taken(records, _is_large(len(records), max_records, size, max_bytes))
+        return Taken(records, is_large(len(records), max_records, size, max_bytes))
 
     def close(self) -> None:
         """Nothing is to be done."""
@@ -138,7 +138,7 @@ class NativeIntake:
                 reading[keys[at]].last = record
         for topic, partition, offset, code, text in troubles:
             self._sorting.note(KafkaError(code, text), topic or "", partition, offset)
-        large = _is_large(count, max_records, size, max_bytes)
+        large = is_large(count, max_records, size, max_bytes)
         return Taken(taken, large, {keys[at]: Passed(*some) for at, *some in passed}, sight)
 
     def _serve(self, timeout_s: float) -> None:
@@ -160,7 +160,8 @@ class NativeIntake:
         self._native.close_tap(self._tap)
 
 
-def _is_large(records: int, max_records: int, size: int, max_bytes: int) -> bool:
+def is_large(records: int, max_records: int, size: int, max_bytes: int) -> bool:
+    """Whether so many records, and bytes of their values, are a backlog's: a full batch, or what nobody keeps up with."""
     return records >= min(max_records, _LARGE) or size >= min(max_bytes, _LARGE_BYTES)
 
 

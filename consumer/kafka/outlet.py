@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import NamedTuple, Protocol, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -24,6 +24,24 @@ class Failure(NamedTuple):
     def is_given_up(self) -> bool:
         """Whether it was not sent any more, because of something else."""
         return self.error.code() in (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
+
+
+@contextmanager
+def served() -> Iterator[None]:
+    """For calls that serve a producer's callbacks.
+
+    The client's own error of a producer that Kafka will not have waits to be raised while others' callbacks still run:
+    Python then takes it for a mistake in one of them.
+
+    Raises:
+        KafkaException: the client's error, as it is.
+    """
+    try:
+        yield
+    except SystemError as error:
+        if isinstance(error.__cause__, KafkaException):
+            raise error.__cause__ from None
+        raise
 
 
 class Outlet(Protocol):
@@ -64,7 +82,8 @@ class ClientOutlet:
 
     def take_failure(self) -> Failure | None:
         """See `Outlet`."""
-        with suppress(KafkaException):  # It was fenced: whatever is asked of it next says so.
+        # It was fenced: whatever is asked of it next says so.
+        with suppress(KafkaException), served():
             self.producer.poll(0)
         first = self._failures[0] if self._failures else None
         self._failures.clear()

@@ -15,7 +15,7 @@ from consumer.core.records import Batch
 from consumer.errors import Fatal, PublishDown
 from consumer.faults import fault_point
 from consumer.kafka.detached import detached
-from consumer.kafka.outlet import Failure, Outlet, outlet_of
+from consumer.kafka.outlet import Failure, Outlet, outlet_of, served
 from consumer.kafka.settings import made, producer_settings
 
 if TYPE_CHECKING:
@@ -220,7 +220,8 @@ class Publisher:
             raise PublishDown("the group's coordinator did not take the offsets in time") from error
 
     def _flush(self, outlet: Outlet) -> None:
-        left = outlet.producer.flush(max(self._deadline_s - time.monotonic(), 0.0))
+        with served():
+            left = outlet.producer.flush(max(self._deadline_s - time.monotonic(), 0.0))
         self._failure = outlet.take_failure()
         if self._failure is not None:
             raise KafkaException(self._failure.error)

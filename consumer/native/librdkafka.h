@@ -28,6 +28,7 @@ typedef struct {
     void *(*conf_new)(void);
     void (*conf_destroy)(void *conf);
     int (*conf_get)(const void *conf, const char *name, char *to, size_t *size);
+    int (*type)(const void *client);
     void (*conf_set_error_cb)(void *conf, OnError *on_error);
     int (*conf_interceptor_add_on_new)(void *conf, const char *name, OnNew *on_new, void *opaque);
     int (*interceptor_add_on_destroy)(void *client, const char *name, OnDestroy *on_destroy, void *opaque);
@@ -51,6 +52,7 @@ typedef struct {
 
 static Librdkafka librdkafka;
 
+enum { A_CONSUMER = 1 };
 enum { ERR_NOENT = -156, ERR_PURGE_QUEUE = -152, ERR_PURGE_INFLIGHT = -151 };
 
 /* Of an event that was not sent any more, because of something else. */

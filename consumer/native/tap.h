@@ -3,7 +3,7 @@
 
    The client itself is the one that Python made: it tells of itself as librdkafka's plugins are told (`conf_init`).
    Its own queue is left to Python, which serves rebalances there. Errors that are no messages come with either queue,
-   and Python's callback for them may run only while Python's client is called: they are noted here instead. */
+   and Python's callback for them may run only while Python's client is called: a consumer's are noted here instead. */
 #ifndef MILESTONES_TAP_H
 #define MILESTONES_TAP_H
 
@@ -26,7 +26,7 @@ static const char *own_file(void)
 static int find_librdkafka(const char *file)
 {
     static const char *const names[] = {
-        "rd_kafka_conf_new", "rd_kafka_conf_destroy", "rd_kafka_conf_get", "rd_kafka_conf_set_error_cb",
+        "rd_kafka_conf_new", "rd_kafka_conf_destroy", "rd_kafka_conf_get", "rd_kafka_type", "rd_kafka_conf_set_error_cb",
         "rd_kafka_conf_interceptor_add_on_new",
         "rd_kafka_interceptor_add_on_destroy", "rd_kafka_interceptor_add_on_acknowledgement", "rd_kafka_queue_new",
         "rd_kafka_queue_destroy", "rd_kafka_queue_get_partition", "rd_kafka_queue_forward",
@@ -81,10 +81,10 @@ typedef struct Tap {
     atomic_flag is_held;
     Failure failure;
     int errors;
-    Error error[ERRORS];
+    Error *error; /* a consumer's: room for ERRORS of them */
 } Tap;
 
-static _Atomic(Tap *) newest;
+static _Atomic(Tap *) newest; /* of consumers */
 static _Thread_local Tap *made; /* for the last client that this thread made with the plugin */
 
 static int on_destroy(void *client, void *opaque)
@@ -160,7 +160,8 @@ static int tap_take_errors(Tap *tap, Error error[ERRORS])
 {
     hold(tap);
     const int errors = tap->errors;
-    memcpy(error, tap->error, sizeof *error * (size_t)errors);
+    for (int at = 0; at < errors; at++)
+        error[at] = tap->error[at];
     tap->errors = 0;
     atomic_flag_clear(&tap->is_held);
     return errors;
@@ -168,11 +169,13 @@ static int tap_take_errors(Tap *tap, Error error[ERRORS])
 
 /* Puts `on_error` where Python's client has put its own, in the configuration of a client that does not run yet. That
    one is not meant to be written to any more: whether it was is asked. */
-static int hears_errors(const void *conf)
+static int hears_errors(Tap *tap, const void *conf)
 {
     char text[32] = "";
     size_t size = sizeof text;
     void *found = NULL;
+    if ((tap->error = calloc(ERRORS, sizeof *tap->error)) == NULL)
+        return 0;
     librdkafka.conf_set_error_cb((void *)(uintptr_t)conf, on_error);
     return librdkafka.conf_get(conf, "error_cb", text, &size) == 0 && sscanf(text, "%p", &found) == 1 &&
            found == (void *)(uintptr_t)on_error;
@@ -183,11 +186,12 @@ static int on_new(void *client, const void *conf, void *opaque, char *error, siz
 {
     (void)opaque, (void)error, (void)error_size;
     Tap *tap = calloc(1, sizeof *tap);
-    int refused = tap == NULL || !hears_errors(conf) ||
+    int refused = tap == NULL || (librdkafka.type(client) == A_CONSUMER && !hears_errors(tap, conf)) ||
                   librdkafka.interceptor_add_on_destroy(client, "milestones", on_destroy, tap) != 0 ||
                   librdkafka.interceptor_add_on_acknowledgement(client, "milestones", on_acknowledgement, tap) != 0;
-    if (!refused) {
+    if (!refused)
         atomic_store(&tap->client, client);
+    if (!refused && tap->error != NULL) {
         tap->before = atomic_load(&newest);
         while (!atomic_compare_exchange_weak(&newest, &tap->before, tap))
             continue;
