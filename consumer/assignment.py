@@ -179,12 +179,9 @@ class Assignment:
         for topic, topic_id in answer.items():
             known = self._topic_ids.get(topic, topic_id)
             if topic_id is None and self._inputs.pattern is None:
-                words = "does not exist any more: restore it, or make it anew and run"
-                self._miss(
-                    topic,
-                    f"topic {topic} {words} `milestones take-over --topic {topic}`",
-                    at_once=topic in self._topic_ids,
-                )
+                words = f"restore it, or make it anew and run `milestones take-over --topic {topic}`"
+                gone = f"topic {topic} does not exist any more: {words}"
+                self._miss(topic, gone, at_once=topic in self._topic_ids)
             self._missed_since_s.pop(topic, None)
             if topic_id is not None and topic_id != known:
                 raise Fatal(

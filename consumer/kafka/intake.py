@@ -161,7 +161,7 @@ class NativeIntake:
 
 
 def is_large(records: int, max_records: int, size: int, max_bytes: int) -> bool:
-    """Whether so many records, and bytes of their values, are a backlog's: a full batch, or what nobody keeps up with."""
+    """Whether so many records, and bytes of their values, are a backlog's: full, or more than one keeps up with."""
     return records >= min(max_records, _LARGE) or size >= min(max_bytes, _LARGE_BYTES)
 
 
