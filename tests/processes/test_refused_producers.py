@@ -16,6 +16,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from consumer.errors import Fatal, PublishDown
+from consumer.kafka.publisher import Publisher
 from tests.processes.test_outlet import EVENTS, a_publisher, publish
 from tests.processes.workers import Deployment
 from tests.services import KafkaService, open_kafka
@@ -42,7 +43,7 @@ def read_only() -> Iterator[KafkaService]:
 def test_a_producer_that_may_not_write_at_all_is_a_stop(
     read_only: KafkaService, database: str, topic: str, tmp_path: Path, native: bool
 ) -> None:
-    deployment = Deployment(read_only, database, topic, tmp_path)  # type: ignore[arg-type]
+    deployment = Deployment(read_only, database, topic, tmp_path)
     deployment.create(1)
     for kind, name, operation, permission in _RULES:
         rule = AclBinding(kind, name, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*", operation, permission)
@@ -54,10 +55,10 @@ def test_a_producer_that_may_not_write_at_all_is_a_stop(
     publisher.close()
 
 
-def _until_it_is_told(deployment: Deployment, publisher: object) -> None:
+def _until_it_is_told(deployment: Deployment, publisher: Publisher) -> None:
     for _ in range(5):
         try:
-            publish(publisher, deployment.topic, EVENTS[:2])  # type: ignore[arg-type]
+            publish(publisher, deployment.topic, EVENTS[:2])
         except PublishDown:  # The client may say at first only that there was an error.
             continue
         pytest.fail("it was published")
