@@ -16,7 +16,7 @@ PACKAGE = REPOSITORY / "consumer"
 
 # Who knows whom, from the top down; a part also knows itself. A new part needs a line here.
 LAYERS: dict[str, set[str]] = {
-    "__main__": {"tuning"},
+    "__main__": {"cli", "tuning"},
     "cli": {
         "demo", "insight", "app", "app_audit", "app_backtest", "app_doctor", "app_explain", "app_replay", "captured",
         "app_trying", "explanations", "redriving", "diagnosis", "supervisor", "probes", "patience", "tuning",

@@ -98,7 +98,8 @@ class Record:
 
 def find_client(file: str, /) -> bool:
     """Whether librdkafka can be read from without Python, as a module that is loaded uses it: to be asked before a
-    client has this file for its `plugin.library.paths`. Such a client needs no `error_cb`: see `take_errors`."""
+    client has this file for its `plugin.library.paths`. Of a consumer no
+    `error_cb` is called then: see `take_errors`."""
 
 def open_tap(client: object, /) -> object:
     """A queue of one's own for the client that this thread made last, with this file as a plugin; None without one.
