@@ -24,7 +24,7 @@ from consumer.kafka.sampling import newest
 from consumer.kafka.topics import Topics
 from tests.processes.truth import changes
 from tests.processes.workers import ROOT, Deployment
-from tests.services import KafkaService, PostgresService, open_kafka, open_postgres
+from tests.services import LOOKS_AT_RIGHTS, KafkaService, PostgresService, open_kafka, open_postgres
 from tests.unit.diagnosed import update
 
 ONE_MB = str(1 << 20)
@@ -176,11 +176,7 @@ def test_a_sample_has_what_was_committed_only_and_is_bounded(deployment: Deploym
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[KafkaService]:
     """A broker that looks at rights; who has none on a thing may do everything with it."""
-    settings = {
-        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        "allow.everyone.if.no.acl.found": "true",
-    }
-    with closing(open_kafka(private=True, settings=settings)) as service:
+    with closing(open_kafka(private=True, settings=LOOKS_AT_RIGHTS)) as service:
         yield service
 
 

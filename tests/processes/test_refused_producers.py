@@ -19,7 +19,7 @@ from consumer.errors import Fatal, PublishDown
 from consumer.kafka.publisher import Publisher
 from tests.processes.test_outlet import EVENTS, a_publisher, publish
 from tests.processes.workers import Deployment
-from tests.services import KafkaService, open_kafka
+from tests.services import LOOKS_AT_RIGHTS, KafkaService, open_kafka
 
 _RULES = [
     (ResourceType.BROKER, "kafka-cluster", AclOperation.ALL, AclPermissionType.ALLOW),
@@ -32,11 +32,7 @@ _RULES = [
 @pytest.fixture
 def read_only() -> Iterator[KafkaService]:
     """A broker of which nothing may be asked but to read."""
-    settings = {
-        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-        "allow.everyone.if.no.acl.found": "true",
-    }
-    with closing(open_kafka(private=True, settings=settings)) as service:
+    with closing(open_kafka(private=True, settings=LOOKS_AT_RIGHTS)) as service:
         yield service
 
 

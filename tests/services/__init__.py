@@ -55,6 +55,13 @@ __all__ = [
 _NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
+LOOKS_AT_RIGHTS: Mapping[str, str] = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "allow.everyone.if.no.acl.found": "true",
+}
+"""A broker's settings with which it does; who has none on a thing may do everything with it."""
+
+
 def open_kafka(*, private: bool = False, settings: Mapping[str, str] = _NO_SETTINGS, through: int = 0) -> KafkaService:
     """Start an Apache Kafka and return it serving.
 
