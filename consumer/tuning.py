@@ -13,6 +13,7 @@ from types import ModuleType
 
 _COLLECT_AFTER = 100_000
 _SWITCH_S = 0.001
+_KEPT_S, _BACK_S = 0.02, 0.0003
 _M_ARENA_MAX = -8
 _ARENAS = 2
 _TIDY_S = 30.0
@@ -83,6 +84,34 @@ def _be(*, batch: bool) -> None:
     if sys.platform == "linux" and _STARTED_AS_USUAL:
         with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_BATCH if batch else os.SCHED_OTHER, os.sched_param(0))
+
+
+@contextmanager
+def computing_first() -> Iterator[None]:
+    """What all wait for: others do not take the interpreter's lock from this thread as long as it computes.
+
+    They ask for it after an interval, which is the same for all threads, and wait for 20 ms here. So long no batch's
+    step computes at a time, unless nearly all of a large one are milestones.
+    """
+    with _switching_after(_KEPT_S):
+        yield
+
+
+@contextmanager
+def answered() -> Iterator[None]:
+    """Where this thread waits for another program: others compute meanwhile, and its answer hardly waits for them."""
+    with _switching_after(_BACK_S):
+        yield
+
+
+@contextmanager
+def _switching_after(interval_s: float) -> Iterator[None]:
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(interval_s)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before_s)
 
 
 class Tidier:

@@ -25,7 +25,7 @@ from consumer.fencing import Fencings
 from consumer.notices import Notices
 from consumer.pacing import Pacing
 from consumer.ports import Publisher, RulesInForce, Source, Store
-from consumer.tuning import Tidier, take_part_in_commits
+from consumer.tuning import Tidier, computing_first, take_part_in_commits
 
 log = structlog.get_logger(__name__)
 
@@ -175,7 +175,7 @@ class Worker:
     def _store_and_publish(self, read: Read) -> None:
         counted = self._breaker.after(read.batch, read.poison)
         try:
-            with metrics.timed("store"), self._pacing.timed("store"):
+            with metrics.timed("store"), self._pacing.timed("store"), computing_first():
                 verdicts = store_batch(read, self._force, self._store)
         except Refused as error:
             self._split(read.batch, error)

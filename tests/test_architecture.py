@@ -83,7 +83,7 @@ LAYERS: dict[str, set[str]] = {
     "batch": {"ports", "core", "errors"},  # Not even kafka and postgres: it knows them by what they promise.
     "ports": {"core", "errors"},
     "kafka": {"native", "core", "errors", "faults"},
-    "postgres": {"core", "errors", "faults", "packaged"},
+    "postgres": {"core", "errors", "faults", "packaged", "tuning"},
     "formats": {"native", "core", "errors"},
     "native": set(),
     "config": {"config_file", "config_sections", "config_topics", "masking", "kafka", "core", "errors"},

@@ -6,11 +6,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
+from typing import Any
 
 import psycopg
+from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from consumer.errors import ConfigError, Fatal, MilestonesError, Refused, StoreDown
+from consumer.tuning import answered
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -19,6 +22,15 @@ APPLICATION_NAME = "milestones"
 _RETRY_CLASSES = frozenset({"08", "53"})
 _RETRY = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "57P05", "57014", "25006", "25P03", "25P04"})
 _REFUSED_CLASSES = frozenset({"22", "23", "54"})
+
+
+class _Answered(psycopg.Connection[tuple[object, ...]]):
+    """Others compute while the server does: see `answered`."""
+
+    def wait(self, gen: PQGen[RV], *args: Any, **kwargs: Any) -> RV:
+        """Of all that is asked of the server."""
+        with answered():
+            return super().wait(gen, *args, **kwargs)
 
 
 class SessionLimits:
@@ -54,7 +66,8 @@ def connect(dsn: str, limits: SessionLimits | None = None, *, autocommit: bool =
         Fatal: it refuses this user or database.
     """
     with translated():
-        connection = psycopg.connect(_complete(dsn), autocommit=autocommit)
+        kind = psycopg.Connection[tuple[object, ...]] if limits is None else _Answered
+        connection = kind.connect(_complete(dsn), autocommit=autocommit)
         if limits is not None:
             for name, value in limits.settings(connection.info.server_version).items():
                 connection.execute("select set_config(%s, %s, false)", (name, value))
