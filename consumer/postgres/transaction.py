@@ -13,11 +13,12 @@ from consumer.core.followed import FollowedTracker
 from consumer.core.milestones import Milestone
 from consumer.core.records import DeadLetter, Origin, Partition, Span
 from consumer.core.states import DocumentState, StateKey
-from consumer.errors import AlreadyRecorded, DocumentAppeared, Superseded
+from consumer.errors import AlreadyRecorded, DocumentAppeared, MilestonesError, Superseded
 from consumer.faults import fault_point
 from consumer.postgres.arrays import array
 from consumer.postgres.columns import alias_columns, key_columns, milestone_columns, origin_columns, state_columns
 from consumer.postgres.connection import Connection
+from consumer.postgres.sending import Send, sending
 from consumer.postgres.statements import statements
 
 _SQL = statements("store.sql")
@@ -136,63 +137,71 @@ class StoreTransaction:
             AlreadyRecorded: some milestones were not inserted.
         """
         fault_point("evaluated")
-        # First: whoever adds a document's state goes on alone with its milestones.
-        if evaluation.changed:
-            self._save_states(evaluation.changed)
-        if evaluation.milestones:
-            self._record_milestones(evaluation.milestones)
+        milestones, aliases = evaluation.milestones, evaluation.aliases
+        if evaluation.changed or milestones or aliases or dead_letters:
+            try:
+                with sending(self._connection) as send:
+                    # First: whoever adds a document's state goes on alone with its milestones.
+                    self._save_states(evaluation.changed, send)
+                    inserted = send(_SQL["record_milestones"], milestone_columns(milestones)) if milestones else None
+                    if aliases:
+                        _record_aliases(list(aliases.values()), send)
+                    if dead_letters:
+                        _record_dead_letters(dead_letters, send)
+            except UniqueViolation as error:
+                known = self._meaning_of(error, milestones)
+                if known is None:
+                    raise
+                raise known from error
+            if inserted is not None and inserted.rowcount < len(milestones):
+                raise self._already_recorded(milestones)
         fault_point("inserted")
-        if evaluation.aliases:
-            self._record_aliases(list(evaluation.aliases.values()))
-        if dead_letters:
-            self._record_dead_letters(dead_letters)
 
-    def _record_milestones(self, milestones: Sequence[Milestone]) -> None:
-        columns = milestone_columns(milestones)
-        try:
-            if self._connection.execute(_SQL["record_milestones"], columns).rowcount == len(milestones):
-                return
-        except UniqueViolation as error:
-            if error.diag.constraint_name != "milestone_pkey":
-                raise
-            self._connection.rollback()
-        rows = self._connection.execute(_SQL["recorded_before"], {"ids": columns["ids"]}).fetchall()
-        raise AlreadyRecorded(frozenset(str(row[0]) for row in rows))
-
-    def _save_states(self, states: Mapping[StateKey, DocumentState]) -> None:
+    def _save_states(self, states: Mapping[StateKey, DocumentState], send: Send) -> None:
         new = {key: state for key, state in states.items() if key not in self._locked}
         if new:
-            try:
-                self._connection.execute(_SQL["add_states"], state_columns(new))
-            except UniqueViolation as error:
-                if error.diag.constraint_name != "document_state_pkey":
-                    raise
-                raise DocumentAppeared from error
+            send(_SQL["add_states"], state_columns(new))
         if len(new) < len(states):
             there = {key: state for key, state in states.items() if key in self._locked} if new else states
-            self._connection.execute(_SQL["change_states"], state_columns(there))
+            send(_SQL["change_states"], state_columns(there))
 
-    def _record_aliases(self, aliases: Sequence[Alias]) -> None:
-        self._connection.execute(
-            _SQL["record_aliases"],
-            {
-                **alias_columns([a.key for a in aliases]),
-                "renamed_at": array([a.renamed_at for a in aliases]),
-                "first_halves": array([a.first_half for a in aliases]),
-                "settled": array([a.settled for a in aliases]),
-            },
-        )
+    def _meaning_of(self, error: UniqueViolation, milestones: Sequence[Milestone]) -> MilestonesError | None:
+        """What was there before: a document's state, or milestones; None for anything else."""
+        if error.diag.constraint_name == "document_state_pkey":
+            return DocumentAppeared()
+        if error.diag.constraint_name == "milestone_pkey":
+            self._connection.rollback()
+            return self._already_recorded(milestones)
+        return None
 
-    def _record_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
-        self._connection.execute(
-            _SQL["record_dead_letters"],
-            {
-                **origin_columns([letter.origin for letter in letters], "offsets"),
-                "error_classes": array([letter.error_class for letter in letters]),
-                "messages": array([letter.message for letter in letters]),
-                "fields": array([letter.field for letter in letters]),
-            },
-        )
+    def _already_recorded(self, milestones: Sequence[Milestone]) -> AlreadyRecorded:
+        ids = array([milestone.id for milestone in milestones])
+        rows = self._connection.execute(_SQL["recorded_before"], {"ids": ids}).fetchall()
+        return AlreadyRecorded(frozenset(str(row[0]) for row in rows))
+
+
+def _record_aliases(aliases: Sequence[Alias], send: Send) -> None:
+    send(
+        _SQL["record_aliases"],
+        {
+            **alias_columns([a.key for a in aliases]),
+            "renamed_at": array([a.renamed_at for a in aliases]),
+            "first_halves": array([a.first_half for a in aliases]),
+            "settled": array([a.settled for a in aliases]),
+        },
+    )
+
+
+def _record_dead_letters(letters: Sequence[DeadLetter], send: Send) -> None:
+    send(
+        _SQL["record_dead_letters"],
+        {
+            **origin_columns([letter.origin for letter in letters], "offsets"),
+            "error_classes": array([letter.error_class for letter in letters]),
+            "messages": array([letter.message for letter in letters]),
+            "fields": array([letter.field for letter in letters]),
+        },
+    )
 
 
 def _last(span: Span) -> tuple[int | None, int | None, int | None]:

@@ -1,13 +1,14 @@
-"""While PostgreSQL computes, others have the interpreter's lock for a short time each; who computes first keeps it."""
+"""What the store step does while PostgreSQL computes, and what others do."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
-from psycopg.errors import DivisionByZero
+from psycopg.errors import DivisionByZero, OperationalError
 
 from consumer.postgres.connection import SessionLimits, connect
+from consumer.postgres.sending import sending
 from consumer.tuning import computing_first
 from tests.services.service import wait_until
 
@@ -50,3 +51,47 @@ def test_after_a_statement_that_failed_turns_are_as_usual(database: str) -> None
     ):
         connection.execute("select 1 / 0")
     assert sys.getswitchinterval() == usual_s
+
+
+def test_whoever_freezes_between_statements_that_are_sent_one_behind_another_is_ended_as_elsewhere(
+    database: str,
+) -> None:
+    with (
+        closing(connect(database, autocommit=True)) as other,
+        closing(connect(database, SessionLimits(3.0))) as connection,
+    ):
+        backend = connection.info.backend_pid
+
+        def state() -> tuple[object, ...] | None:
+            return other.execute("select state from pg_stat_activity where pid = %s", (backend,)).fetchone()
+
+        def freeze() -> None:
+            with sending(connection) as send:
+                send("select pg_advisory_xact_lock(%(key)s)", {"key": 1})
+                wait_until(lambda: state() == ("idle in transaction",), timeout_s=20.0, what="the lock is taken")
+                assert other.execute("select pg_try_advisory_lock(1)").fetchone() == (False,)
+                wait_until(lambda: state() is None, timeout_s=20.0, what="the session is ended")
+                send("select %(number)s", {"number": 1})
+
+        with pytest.raises(OperationalError):
+            freeze()
+        assert other.execute("select pg_try_advisory_lock(1)").fetchone() == (True,)
+
+
+def test_of_statements_that_are_sent_one_behind_another_the_first_error_is_raised(database: str) -> None:
+    with closing(connect(database, SessionLimits(30.0))) as connection:
+
+        def divide() -> None:
+            with sending(connection) as send:
+                for divisor in (1, 0, 2):
+                    send("select 1 / %(divisor)s", {"divisor": divisor})
+
+        with pytest.raises(DivisionByZero):
+            divide()
+
+
+def test_what_was_sent_is_done_by_the_end(database: str) -> None:
+    with closing(connect(database, SessionLimits(30.0))) as connection:
+        with sending(connection) as send:
+            numbers = [send("select %(number)s::integer", {"number": number}) for number in range(20)]
+        assert [cursor.fetchone() for cursor in numbers] == [(number,) for number in range(20)]
