@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from threading import local
 from types import ModuleType
 
 _COLLECT_AFTER = 100_000
@@ -86,32 +87,43 @@ def _be(*, batch: bool) -> None:
             os.sched_setscheduler(0, os.SCHED_BATCH if batch else os.SCHED_OTHER, os.sched_param(0))
 
 
+class _Turn(local):
+    """What a thread is at."""
+
+    computes_first = False
+
+
+_turn = _Turn()
+
+
 @contextmanager
 def computing_first() -> Iterator[None]:
-    """What all wait for: others do not take the interpreter's lock from this thread as long as it computes.
+    """What all wait for, in one thread: others do not take the interpreter's lock from it as long as it computes.
 
     They ask for it after an interval, which is the same for all threads, and wait for 20 ms here. So long no batch's
     step computes at a time, unless nearly all of a large one are milestones.
     """
-    with _switching_after(_KEPT_S):
+    usual_s = sys.getswitchinterval()
+    sys.setswitchinterval(_KEPT_S)
+    _turn.computes_first = True
+    try:
         yield
+    finally:
+        _turn.computes_first = False
+        sys.setswitchinterval(usual_s)
 
 
 @contextmanager
 def answered() -> Iterator[None]:
-    """Where this thread waits for another program: others compute meanwhile, and its answer hardly waits for them."""
-    with _switching_after(_BACK_S):
+    """Where a thread that computes first waits for another program: others compute, and its answer is soon seen."""
+    if not _turn.computes_first:
         yield
-
-
-@contextmanager
-def _switching_after(interval_s: float) -> Iterator[None]:
-    before_s = sys.getswitchinterval()
-    sys.setswitchinterval(interval_s)
+        return
+    sys.setswitchinterval(_BACK_S)
     try:
         yield
     finally:
-        sys.setswitchinterval(before_s)
+        sys.setswitchinterval(_KEPT_S)
 
 
 class Tidier:

@@ -27,8 +27,6 @@ DEFAULT_CONFIG = Path("config.yaml")
 
 def set_up_logging() -> None:
     """Lines for people on a terminal, JSON elsewhere; always to stderr."""
-    # Its warnings are of what follows from an error that it raises.
-    logging.getLogger("psycopg").addHandler(logging.NullHandler())
     terminal = sys.stderr.isatty()
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=True) if terminal else structlog.processors.JSONRenderer()

@@ -18,7 +18,7 @@ from consumer.faults import fault_point
 from consumer.postgres.arrays import array
 from consumer.postgres.columns import alias_columns, key_columns, milestone_columns, origin_columns, state_columns
 from consumer.postgres.connection import Connection
-from consumer.postgres.sending import Send, sending
+from consumer.postgres.sending import Sending
 from consumer.postgres.statements import statements
 
 _SQL = statements("store.sql")
@@ -140,7 +140,7 @@ class StoreTransaction:
         milestones, aliases = evaluation.milestones, evaluation.aliases
         if evaluation.changed or milestones or aliases or dead_letters:
             try:
-                with sending(self._connection) as send:
+                with Sending(self._connection) as send:
                     # First: whoever adds a document's state goes on alone with its milestones.
                     self._save_states(evaluation.changed, send)
                     inserted = send(_SQL["record_milestones"], milestone_columns(milestones)) if milestones else None
@@ -157,7 +157,7 @@ class StoreTransaction:
                 raise self._already_recorded(milestones)
         fault_point("inserted")
 
-    def _save_states(self, states: Mapping[StateKey, DocumentState], send: Send) -> None:
+    def _save_states(self, states: Mapping[StateKey, DocumentState], send: Sending) -> None:
         new = {key: state for key, state in states.items() if key not in self._locked}
         if new:
             send(_SQL["add_states"], state_columns(new))
@@ -180,7 +180,7 @@ class StoreTransaction:
         return AlreadyRecorded(frozenset(str(row[0]) for row in rows))
 
 
-def _record_aliases(aliases: Sequence[Alias], send: Send) -> None:
+def _record_aliases(aliases: Sequence[Alias], send: Sending) -> None:
     send(
         _SQL["record_aliases"],
         {
@@ -192,7 +192,7 @@ def _record_aliases(aliases: Sequence[Alias], send: Send) -> None:
     )
 
 
-def _record_dead_letters(letters: Sequence[DeadLetter], send: Send) -> None:
+def _record_dead_letters(letters: Sequence[DeadLetter], send: Sending) -> None:
     send(
         _SQL["record_dead_letters"],
         {

@@ -8,7 +8,7 @@ import pytest
 from psycopg.errors import DivisionByZero, OperationalError
 
 from consumer.postgres.connection import SessionLimits, connect
-from consumer.postgres.sending import sending
+from consumer.postgres.sending import Sending
 from consumer.tuning import computing_first
 from tests.services.service import wait_until
 
@@ -66,7 +66,8 @@ def test_whoever_freezes_between_statements_that_are_sent_one_behind_another_is_
             return other.execute("select state from pg_stat_activity where pid = %s", (backend,)).fetchone()
 
         def freeze() -> None:
-            with sending(connection) as send:
+            connection.execute("select 1")
+            with Sending(connection) as send:
                 send("select pg_advisory_xact_lock(%(key)s)", {"key": 1})
                 wait_until(lambda: state() == ("idle in transaction",), timeout_s=20.0, what="the lock is taken")
                 assert other.execute("select pg_try_advisory_lock(1)").fetchone() == (False,)
@@ -82,7 +83,7 @@ def test_of_statements_that_are_sent_one_behind_another_the_first_error_is_raise
     with closing(connect(database, SessionLimits(30.0))) as connection:
 
         def divide() -> None:
-            with sending(connection) as send:
+            with Sending(connection) as send:
                 for divisor in (1, 0, 2):
                     send("select 1 / %(divisor)s", {"divisor": divisor})
 
@@ -92,6 +93,32 @@ def test_of_statements_that_are_sent_one_behind_another_the_first_error_is_raise
 
 def test_what_was_sent_is_done_by_the_end(database: str) -> None:
     with closing(connect(database, SessionLimits(30.0))) as connection:
-        with sending(connection) as send:
+        with Sending(connection) as send:
             numbers = [send("select %(number)s::integer", {"number": number}) for number in range(20)]
         assert [cursor.fetchone() for cursor in numbers] == [(number,) for number in range(20)]
+
+
+def test_what_else_goes_wrong_counts_and_the_session_can_be_used_again(database: str) -> None:
+    with closing(connect(database, SessionLimits(30.0))) as connection:
+
+        def divide() -> None:
+            with Sending(connection) as send:
+                send("select 1 / %(divisor)s", {"divisor": 0})
+                raise LookupError
+
+        with pytest.raises(LookupError):
+            divide()
+        connection.rollback()
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
+def test_only_who_computes_first_changes_turns(database: str) -> None:
+    usual_s = sys.getswitchinterval()
+    with (
+        closing(connect(database, SessionLimits(30.0))) as connection,
+        ThreadPoolExecutor(1) as thread,
+        computing_first(),
+    ):
+        kept_s = sys.getswitchinterval()
+        assert thread.submit(lambda: connection.execute("select 1").fetchone()).result() == (1,)
+        assert sys.getswitchinterval() == kept_s > usual_s
