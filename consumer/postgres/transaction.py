@@ -138,23 +138,22 @@ class StoreTransaction:
         """
         fault_point("evaluated")
         milestones, aliases = evaluation.milestones, evaluation.aliases
-        if evaluation.changed or milestones or aliases or dead_letters:
-            try:
-                with Sending(self._connection) as send:
-                    # First: whoever adds a document's state goes on alone with its milestones.
-                    self._save_states(evaluation.changed, send)
-                    inserted = send(_SQL["record_milestones"], milestone_columns(milestones)) if milestones else None
-                    if aliases:
-                        _record_aliases(list(aliases.values()), send)
-                    if dead_letters:
-                        _record_dead_letters(dead_letters, send)
-            except UniqueViolation as error:
-                known = self._meaning_of(error, milestones)
-                if known is None:
-                    raise
-                raise known from error
-            if inserted is not None and inserted.rowcount < len(milestones):
-                raise self._already_recorded(milestones)
+        try:
+            with Sending(self._connection) as send:
+                # First: whoever adds a document's state goes on alone with its milestones.
+                self._save_states(evaluation.changed, send)
+                inserted = send(_SQL["record_milestones"], milestone_columns(milestones)) if milestones else None
+                if aliases:
+                    _record_aliases(list(aliases.values()), send)
+                if dead_letters:
+                    _record_dead_letters(dead_letters, send)
+        except UniqueViolation as error:
+            known = self._meaning_of(error, milestones)
+            if known is None:
+                raise
+            raise known from error
+        if inserted is not None and inserted.rowcount < len(milestones):
+            raise self._already_recorded(milestones)
         fault_point("inserted")
 
     def _save_states(self, states: Mapping[StateKey, DocumentState], send: Sending) -> None:
