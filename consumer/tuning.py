@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from threading import local
+from pathlib import Path
+from threading import Thread, local
 from types import ModuleType
 
 _COLLECT_AFTER = 100_000
@@ -68,11 +69,15 @@ def reading_ahead() -> Iterator[None]:
     Batch work, as Linux calls it: it gets as much as ever where nobody else wants to run. What all wait for (the steps
     that store and publish, PostgreSQL, the broker) finds a processor sooner. Where somebody chose another policy for
     this program, that one stays.
+
+    Where they may come back from there, these threads even stand aside for whoever computes first.
     """
     _be(batch=True)
+    _readers.stand_aside = _STARTED_AS_USUAL and comes_back()
     try:
         yield
     finally:
+        _readers.stand_aside = False
         _be(batch=False)
 
 
@@ -84,7 +89,39 @@ def take_part_in_commits() -> None:
 def _be(*, batch: bool) -> None:
     if sys.platform == "linux" and _STARTED_AS_USUAL:
         with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_BATCH if batch else os.SCHED_OTHER, os.sched_param(0))
+            _follow(0, os.SCHED_BATCH if batch else os.SCHED_OTHER)
+
+
+def comes_back() -> bool:
+    """Whether Linux lets a thread that stood aside come back.
+
+    It asks for a limit on nice values that allows 0 (RLIMIT_NICE, 20 there), or for CAP_SYS_NICE.
+    """
+    came_back: list[bool] = []
+
+    def try_it() -> None:
+        with suppress(OSError):
+            _follow(0, os.SCHED_IDLE)
+            _follow(0, os.SCHED_OTHER)
+            came_back.append(True)
+
+    trying = Thread(target=try_it, name="comes-back")
+    trying.start()
+    trying.join()
+    return bool(came_back)
+
+
+def _follow(thread: int, policy: int) -> None:
+    os.sched_setscheduler(thread, policy, os.sched_param(0))
+
+
+def _change(policy: int, becomes: int) -> None:
+    """For all threads of this program: those that ended meanwhile do not count."""
+    with suppress(OSError):
+        for thread in Path("/proc/self/task").iterdir():
+            with suppress(OSError):
+                if os.sched_getscheduler(int(thread.name)) == policy:
+                    _follow(int(thread.name), becomes)
 
 
 class _Turn(local):
@@ -93,22 +130,40 @@ class _Turn(local):
     computes_first = False
 
 
-_turn = _Turn()
+class _Readers:
+    """The threads that read ahead, and only they, are batch work."""
+
+    stand_aside = False
+
+
+_turn, _readers = _Turn(), _Readers()
 
 
 @contextmanager
-def computing_first() -> Iterator[None]:
+def computing_first(*, awaited: bool) -> Iterator[None]:
     """What all wait for, in one thread: others do not take the interpreter's lock from it as long as it computes.
 
     They ask for it after an interval, which is the same for all threads, and wait for 20 ms here. So long no batch's
-    step computes at a time, unless nearly all of a large one are milestones.
+    step computes at a time, unless nearly all of a large one are milestones. And what reads ahead takes a processor
+    only where nobody else wants it (`SCHED_IDLE`), until this is done.
+
+    Args:
+        awaited: whether whoever reads ahead lately had to wait for this; where that is what takes longest, nothing is
+            done.
     """
-    usual_s = sys.getswitchinterval()
+    if not awaited:
+        yield
+        return
+    usual_s, stand_aside = sys.getswitchinterval(), _readers.stand_aside
     sys.setswitchinterval(_KEPT_S)
     _turn.computes_first = True
+    if stand_aside:
+        _change(os.SCHED_BATCH, becomes=os.SCHED_IDLE)
     try:
         yield
     finally:
+        if stand_aside:  # What was begun meanwhile is as whoever began it was.
+            _change(os.SCHED_IDLE, becomes=os.SCHED_BATCH)
         _turn.computes_first = False
         sys.setswitchinterval(usual_s)
 

@@ -35,6 +35,7 @@ _POSITIONS_S = 1.0
 _LONGEST_PAUSE_S = 2.0
 _SMALLEST_BATCH = 100
 _COMPLAIN_S, _SPLITTING_S = 30.0, 5.0
+_LEADS = 3  # A store step that was waited for is, for so many batches more, what all wait for.
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -72,6 +73,7 @@ class Worker:
         self._publish_thread = _thread_for("publish")
         self._storing: Future[None] | None = None
         self._publishing: Future[None] | None = None
+        self._store_leads = 0
         self._observed: set[Partition] = set()
         self._notices, self._movement, self._tidier = Notices(), Movement(), Tidier()
         self._breaker, self._fencings = Breaker(limits.dead_letters), Fencings()
@@ -163,6 +165,7 @@ class Worker:
     def _hand_over(self, read: Read, check: Callable[[], object]) -> None:
         """The batch before must be stored: if it failed, this one is dropped with it."""
         if self._storing is not None:
+            self._store_leads = max(self._store_leads - 1, 0) if self._storing.done() else _LEADS
             self._storing.result()
         self._source.advance(read.batch)
         self._storing = self._store_thread.submit(self._store_step, read, check)
@@ -175,7 +178,7 @@ class Worker:
     def _store_and_publish(self, read: Read) -> None:
         counted = self._breaker.after(read.batch, read.poison)
         try:
-            with metrics.timed("store"), self._pacing.timed("store"), computing_first():
+            with metrics.timed("store"), self._pacing.timed("store"), computing_first(awaited=self._store_leads > 0):
                 verdicts = store_batch(read, self._force, self._store)
         except Refused as error:
             self._split(read.batch, error)

@@ -23,7 +23,7 @@ def test_who_waits_for_the_server_has_the_lock_back_sooner_than_usual_and_who_co
         backend = connection.info.backend_pid
 
         def step() -> tuple[float, float]:
-            with computing_first():
+            with computing_first(awaited=True):
                 before_s = sys.getswitchinterval()
                 connection.execute("select pg_advisory_xact_lock(1)")
                 return before_s, sys.getswitchinterval()
@@ -47,7 +47,7 @@ def test_after_a_statement_that_failed_turns_are_as_usual(database: str) -> None
     with (
         closing(connect(database, SessionLimits(30.0))) as connection,
         pytest.raises(DivisionByZero),
-        computing_first(),
+        computing_first(awaited=True),
     ):
         connection.execute("select 1 / 0")
     assert sys.getswitchinterval() == usual_s
@@ -117,7 +117,7 @@ def test_only_who_computes_first_changes_turns(database: str) -> None:
     with (
         closing(connect(database, SessionLimits(30.0))) as connection,
         ThreadPoolExecutor(1) as thread,
-        computing_first(),
+        computing_first(awaited=True),
     ):
         kept_s = sys.getswitchinterval()
         assert thread.submit(lambda: connection.execute("select 1").fetchone()).result() == (1,)
