@@ -73,11 +73,11 @@ def reading_ahead() -> Iterator[None]:
     Where they may come back from there, these threads even stand aside for whoever computes first.
     """
     _be(batch=True)
-    _readers.stand_aside = _STARTED_AS_USUAL and comes_back()
     try:
+        _ahead.stands_aside = _STARTED_AS_USUAL and comes_back()
         yield
     finally:
-        _readers.stand_aside = False
+        _ahead.stands_aside = False
         _be(batch=False)
 
 
@@ -115,13 +115,16 @@ def _follow(thread: int, policy: int) -> None:
     os.sched_setscheduler(thread, policy, os.sched_param(0))
 
 
-def _change(policy: int, becomes: int) -> None:
-    """For all threads of this program: those that ended meanwhile do not count."""
+def _change(policy: int, becomes: int) -> int:
+    """For all threads of this program; how many there were. Those that end meanwhile do not count."""
+    changed = 0
     with suppress(OSError):
-        for thread in Path("/proc/self/task").iterdir():
+        for thread in (int(one.name) for one in Path("/proc/self/task").iterdir()):
             with suppress(OSError):
-                if os.sched_getscheduler(int(thread.name)) == policy:
-                    _follow(int(thread.name), becomes)
+                if os.sched_getscheduler(thread) == policy:
+                    _follow(thread, becomes)
+                    changed += 1
+    return changed
 
 
 class _Turn(local):
@@ -130,13 +133,13 @@ class _Turn(local):
     computes_first = False
 
 
-class _Readers:
-    """The threads that read ahead, and only they, are batch work."""
+class _Ahead:
+    """The loop, and what it began: Kafka's clients."""
 
-    stand_aside = False
+    stands_aside = False
 
 
-_turn, _readers = _Turn(), _Readers()
+_turn, _ahead = _Turn(), _Ahead()
 
 
 @contextmanager
@@ -144,8 +147,10 @@ def computing_first(*, awaited: bool) -> Iterator[None]:
     """What all wait for, in one thread: others do not take the interpreter's lock from it as long as it computes.
 
     They ask for it after an interval, which is the same for all threads, and wait for 20 ms here. So long no batch's
-    step computes at a time, unless nearly all of a large one are milestones. And what reads ahead takes a processor
-    only where nobody else wants it (`SCHED_IDLE`), until this is done.
+    step computes at a time, unless nearly all of a large one are milestones. And the loop with what it began (Kafka's
+    clients, producers among them) takes a processor only where no other thread wants it (`SCHED_IDLE`), until this is
+    done: Linux counts so among the threads of a group, which is a session, a unit or a container. One thread of a
+    program at a time.
 
     Args:
         awaited: whether whoever reads ahead lately had to wait for this; where that is what takes longest, nothing is
@@ -154,18 +159,19 @@ def computing_first(*, awaited: bool) -> Iterator[None]:
     if not awaited:
         yield
         return
-    usual_s, stand_aside = sys.getswitchinterval(), _readers.stand_aside
-    sys.setswitchinterval(_KEPT_S)
-    _turn.computes_first = True
-    if stand_aside:
-        _change(os.SCHED_BATCH, becomes=os.SCHED_IDLE)
+    usual_s, stand_aside = sys.getswitchinterval(), _ahead.stands_aside
     try:
+        if stand_aside:
+            _change(os.SCHED_BATCH, becomes=os.SCHED_IDLE)
+        sys.setswitchinterval(_KEPT_S)
+        _turn.computes_first = True
         yield
     finally:
-        if stand_aside:  # What was begun meanwhile is as whoever began it was.
-            _change(os.SCHED_IDLE, becomes=os.SCHED_BATCH)
         _turn.computes_first = False
         sys.setswitchinterval(usual_s)
+        # What was begun meanwhile is as whoever began it was.
+        while stand_aside and _change(os.SCHED_IDLE, becomes=os.SCHED_BATCH):
+            pass
 
 
 @contextmanager

@@ -29,10 +29,8 @@ from consumer.tuning import Tidier, computing_first, take_part_in_commits
 
 log = structlog.get_logger(__name__)
 
-_TOPIC_CHECK_S = 5.0
-_MEMBER_CHECK_S = 15.0
-_POSITIONS_S = 1.0
-_LONGEST_PAUSE_S = 2.0
+_TOPIC_CHECK_S, _MEMBER_CHECK_S = 5.0, 15.0
+_POSITIONS_S, _LONGEST_PAUSE_S = 1.0, 2.0
 _SMALLEST_BATCH = 100
 _COMPLAIN_S, _SPLITTING_S = 30.0, 5.0
 _LEADS = 3  # A store step that was waited for is, for so many batches more, what all wait for.
@@ -73,7 +71,7 @@ class Worker:
         self._publish_thread = _thread_for("publish")
         self._storing: Future[None] | None = None
         self._publishing: Future[None] | None = None
-        self._store_leads = 0
+        self._is_storing, self._store_leads = False, 0
         self._observed: set[Partition] = set()
         self._notices, self._movement, self._tidier = Notices(), Movement(), Tidier()
         self._breaker, self._fencings = Breaker(limits.dead_letters), Fencings()
@@ -165,9 +163,10 @@ class Worker:
     def _hand_over(self, read: Read, check: Callable[[], object]) -> None:
         """The batch before must be stored: if it failed, this one is dropped with it."""
         if self._storing is not None:
-            self._store_leads = max(self._store_leads - 1, 0) if self._storing.done() else _LEADS
+            self._store_leads = _LEADS if self._is_storing else max(self._store_leads - 1, 0)
             self._storing.result()
         self._source.advance(read.batch)
+        self._is_storing = True
         self._storing = self._store_thread.submit(self._store_step, read, check)
 
     def _store_step(self, read: Read, check: Callable[[], object]) -> None:
@@ -183,7 +182,7 @@ class Worker:
         except Refused as error:
             self._split(read.batch, error)
             return
-        self._breaker = counted
+        self._is_storing, self._breaker = False, counted
         self._split_until_s = self._split_until_s or time.monotonic() + _SPLITTING_S
         if self._publishing is not None:
             self._publishing.result()
