@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence, Set
+from operator import attrgetter
 
 import msgspec
 
@@ -159,24 +160,24 @@ def publish_batch(batch: Batch, verdicts: Verdicts, publisher: Publisher, topics
     if not batch.to_publish():
         return 0
     milestones, dead_letters = verdicts.stored_before
-    reached = _reached(batch, [*milestones, *verdicts.milestones], topics.announce)
+    reached = _reached(batch, [*milestones, *verdicts.milestones])
     letters = _letters(batch, [*dead_letters, *verdicts.dead_letters])
     with publisher.transaction(batch) as tx:
-        tx.publish(topics.reached, reached)
+        tx.publish(topics.reached, map(topics.announce, reached))  # each is made when it is sent
         tx.publish(topics.dead_letter, letters)
     return len(reached) + len(letters)
 
 
-def _reached(batch: Batch, milestones: Sequence[Milestone], announce: Announce) -> list[Event]:
+def _reached(batch: Batch, milestones: Sequence[Milestone]) -> list[Milestone]:
     """What subscribers are to see, in order of offset within each partition."""
     first = batch.published_before
-    announced = [
+    reached = [
         m
         for m in milestones
         if m.announce and not m.silent and m.origin_offset >= first[m.origin_topic_id, m.origin_partition]
     ]
-    announced.sort(key=lambda m: (m.origin_topic_id, m.origin_partition, m.origin_offset))
-    return [announce(m) for m in announced]
+    reached.sort(key=attrgetter("origin_topic_id", "origin_partition", "origin_offset"))
+    return reached
 
 
 def _letters(batch: Batch, letters: Sequence[DeadLetter]) -> list[Event]:

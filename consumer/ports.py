@@ -65,7 +65,7 @@ class Store(Protocol):
 class Outbox(Protocol):
     """An open publish transaction."""
 
-    def publish(self, topic: str, events: Sequence[Event]) -> None: ...
+    def publish(self, topic: str, events: Iterable[Event]) -> None: ...
 
 
 class Publisher(Protocol):

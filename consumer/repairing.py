@@ -24,7 +24,7 @@ class Tables(Protocol):
 class Outbox(Protocol):
     """An open publish transaction."""
 
-    def publish(self, topic: str, events: Sequence[Event]) -> None: ...
+    def publish(self, topic: str, events: Iterable[Event]) -> None: ...
 
 
 class Publisher(Protocol):

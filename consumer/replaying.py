@@ -46,7 +46,7 @@ class Book(Protocol):
 class Outbox(Protocol):
     """An open publish transaction."""
 
-    def publish(self, topic: str, events: Sequence[Event]) -> None: ...
+    def publish(self, topic: str, events: Iterable[Event]) -> None: ...
 
 
 class Publisher(Protocol):

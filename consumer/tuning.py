@@ -9,8 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from pathlib import Path
-from threading import Thread, local
+from threading import local
 from types import ModuleType
 
 _COLLECT_AFTER = 100_000
@@ -69,15 +68,11 @@ def reading_ahead() -> Iterator[None]:
     Batch work, as Linux calls it: it gets as much as ever where nobody else wants to run. What all wait for (the steps
     that store and publish, PostgreSQL, the broker) finds a processor sooner. Where somebody chose another policy for
     this program, that one stays.
-
-    Where they may come back from there, these threads even stand aside for whoever computes first.
     """
     _be(batch=True)
     try:
-        _ahead.stands_aside = _STARTED_AS_USUAL and comes_back()
         yield
     finally:
-        _ahead.stands_aside = False
         _be(batch=False)
 
 
@@ -89,42 +84,7 @@ def take_part_in_commits() -> None:
 def _be(*, batch: bool) -> None:
     if sys.platform == "linux" and _STARTED_AS_USUAL:
         with suppress(OSError):
-            _follow(0, os.SCHED_BATCH if batch else os.SCHED_OTHER)
-
-
-def comes_back() -> bool:
-    """Whether Linux lets a thread that stood aside come back.
-
-    It asks for a limit on nice values that allows 0 (RLIMIT_NICE, 20 there), or for CAP_SYS_NICE.
-    """
-    came_back: list[bool] = []
-
-    def try_it() -> None:
-        with suppress(OSError):
-            _follow(0, os.SCHED_IDLE)
-            _follow(0, os.SCHED_OTHER)
-            came_back.append(True)
-
-    trying = Thread(target=try_it, name="comes-back")
-    trying.start()
-    trying.join()
-    return bool(came_back)
-
-
-def _follow(thread: int, policy: int) -> None:
-    os.sched_setscheduler(thread, policy, os.sched_param(0))
-
-
-def _change(policy: int, becomes: int) -> int:
-    """For all threads of this program; how many there were. Those that end meanwhile do not count."""
-    changed = 0
-    with suppress(OSError):
-        for thread in (int(one.name) for one in Path("/proc/self/task").iterdir()):
-            with suppress(OSError):
-                if os.sched_getscheduler(thread) == policy:
-                    _follow(thread, becomes)
-                    changed += 1
-    return changed
+            os.sched_setscheduler(0, os.SCHED_BATCH if batch else os.SCHED_OTHER, os.sched_param(0))
 
 
 class _Turn(local):
@@ -133,13 +93,7 @@ class _Turn(local):
     computes_first = False
 
 
-class _Ahead:
-    """The loop, and what it began: Kafka's clients."""
-
-    stands_aside = False
-
-
-_turn, _ahead = _Turn(), _Ahead()
+_turn = _Turn()
 
 
 @contextmanager
@@ -147,10 +101,7 @@ def computing_first(*, awaited: bool) -> Iterator[None]:
     """What all wait for, in one thread: others do not take the interpreter's lock from it as long as it computes.
 
     They ask for it after an interval, which is the same for all threads, and wait for 20 ms here. So long no batch's
-    step computes at a time, unless nearly all of a large one are milestones. And the loop with what it began (Kafka's
-    clients, producers among them) takes a processor only where no other thread wants it (`SCHED_IDLE`), until this is
-    done: Linux counts so among the threads of a group, which is a session, a unit or a container. One thread of a
-    program at a time.
+    step computes at a time, unless nearly all of a large one are milestones. One thread of a program at a time.
 
     Args:
         awaited: whether whoever reads ahead lately had to wait for this; where that is what takes longest, nothing is
@@ -159,19 +110,14 @@ def computing_first(*, awaited: bool) -> Iterator[None]:
     if not awaited:
         yield
         return
-    usual_s, stand_aside = sys.getswitchinterval(), _ahead.stands_aside
+    usual_s = sys.getswitchinterval()
+    sys.setswitchinterval(_KEPT_S)
+    _turn.computes_first = True
     try:
-        if stand_aside:
-            _change(os.SCHED_BATCH, becomes=os.SCHED_IDLE)
-        sys.setswitchinterval(_KEPT_S)
-        _turn.computes_first = True
         yield
     finally:
         _turn.computes_first = False
         sys.setswitchinterval(usual_s)
-        # What was begun meanwhile is as whoever began it was.
-        while stand_aside and _change(os.SCHED_IDLE, becomes=os.SCHED_BATCH):
-            pass
 
 
 @contextmanager

@@ -55,7 +55,8 @@ class SourceIdentity(msgspec.Struct, frozen=True, gc=False):
 
     `transaction` and `log` are set for binary logs with gtids: a transaction that a document knows from another
     log is a change seen before (a fail-over). `renaming` is the same for both halves of one rename. `token` and `pair`
-    (of transaction and log) are what document states remember of it: made here, while another batch is stored.
+    (of transaction and log) are what document states remember of it: made here, while another batch is stored, where
+    compiled code has made none yet.
     """
 
     kind: str
@@ -67,9 +68,15 @@ class SourceIdentity(msgspec.Struct, frozen=True, gc=False):
     pair: bytes = b""
 
     def __post_init__(self) -> None:
+        if self.token:
+            return
         pair = b"" if self.transaction is None else token_of(self.transaction) + token_of_log(self.log or "")
         force_setattr(self, "token", token_of(self.text))
         force_setattr(self, "pair", pair)
+
+    def called(self, text: str) -> SourceIdentity:
+        """The same kind by another text, of no transaction; what is remembered of it is made anew."""
+        return SourceIdentity(self.kind, text, renaming=self.renaming)
 
 
 class Rows(msgspec.Struct, frozen=True, gc=False):

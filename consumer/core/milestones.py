@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from urllib.parse import quote
 
 import msgspec
+from msgspec.structs import astuple
 
 from consumer.core.hashing import uuid_of
 from consumer.core.times import iso_time
+from consumer.native import Envelopes, envelopes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,8 +102,8 @@ Announce = Callable[[Milestone], Event]
 """Makes the event of a milestone from the stored row alone: byte-equal whenever it is announced."""
 
 
-def announcement(milestone: Milestone) -> Event:
-    """The event of a milestone with its value in JSON."""
+def announcement_by_msgspec(milestone: Milestone) -> Event:
+    """See `announcement`."""
     return event_of(milestone, announced_value(milestone), JSON)
 
 
@@ -122,6 +124,25 @@ def event_of(milestone: Milestone, value: bytes, content_type: bytes) -> Event:
         ("content-type", content_type),
     ]
     return Event(subject, value, headers)
+
+
+def announcement_with(native: Envelopes) -> Announce:
+    """See `announcement`."""
+    event, announce = tuple.__new__, native.announcement
+
+    def announcement_of(milestone: Milestone) -> Event:
+        return event(Event, announce(astuple(milestone), _headers_of(milestone.milestone_tracker)))
+
+    return announcement_of
+
+
+announcement: Announce = announcement_by_msgspec if envelopes is None else announcement_with(envelopes)
+"""The event of a milestone with its value in JSON, by compiled code where there is any."""
+
+
+@lru_cache(maxsize=4_096)
+def _headers_of(tracker: str) -> tuple[tuple[str, bytes], ...]:
+    return _SPECVERSION, _TYPE, ("ce_source", _source_of(tracker)), ("content-type", JSON)
 
 
 @lru_cache(maxsize=4_096)

@@ -127,7 +127,7 @@ def as_redriven(event: ChangeEvent, record: Record) -> ChangeEvent:
             "a redriven record claims a first place that is not before its own", PREFIX + "origin.offset"
         )
     if identity.kind == "offset":
-        identity = replace(identity, text=f"{first.topic_id}:{first.partition}:{first.offset}")
+        identity = identity.called(f"{first.topic_id}:{first.partition}:{first.offset}")
     if event.identity_ms == 0 and reached_at == record.timestamp()[1] * 1_000:
         reached_at = trace.timestamp * 1_000
     return replace(event, first_origin=first, identity=identity, reached_at=reached_at)

@@ -59,18 +59,9 @@ def times_of(source: Source, envelope_ms: int | None, record: Record) -> tuple[i
     if source.ts_ms is None:
         reached_ms = envelope_ms if envelope_ms is not None else record.timestamp()[1]
         return checked_time(reached_ms, "ts_ms") * 1_000, 0
-    return times_in_source(source.ts_ms, source.ts_us)
-
-
-def times_in_source(ms: int, us: int | None) -> tuple[int, int]:
-    """The same, by what `source` says: its `ts_ms` and, if it is of the same time, its `ts_us`.
-
-    Raises:
-        BadValue: the time is too far away.
-    """
-    reached_ms = checked_time(ms)
-    if us is not None and us // 1_000 == reached_ms:
-        return us, reached_ms
+    reached_ms = checked_time(source.ts_ms)
+    if source.ts_us is not None and source.ts_us // 1_000 == reached_ms:
+        return source.ts_us, reached_ms
     return reached_ms * 1_000, reached_ms
 
 
@@ -110,20 +101,17 @@ def identity_of(
 
 
 def _of_binary_log(source: Source, transaction: Transaction | None) -> SourceIdentity:
-    log = _log(source.server_id, source.file or "")
-    position = f"{log}:{source.pos}:{source.row}:{source.ts_ms}"
-    gtid = _identifying(source.gtid, "source.gtid") if source.gtid else None
-    return identity_in_log(log, position, gtid, None if transaction is None else transaction.total_order)
-
-
-def identity_in_log(log: str, position: str, gtid: str | None, total_order: int | None) -> SourceIdentity:
-    """What a binary log calls a change: where it stands, behind its gtid if there is one.
+    """Where it stands in the log, behind its gtid if there is one.
 
     A connector that was killed in the midst of a transaction counts the rest of it from 1 again: the order tells
     changes apart after a fail-over, where places are others, and is no part of the identity.
     """
+    log = _log(source.server_id, source.file or "")
+    position = f"{log}:{source.pos}:{source.row}:{source.ts_ms}"
+    gtid = _identifying(source.gtid, "source.gtid") if source.gtid else None
     if gtid is None:
         return SourceIdentity("binlog", position, renaming=position)
+    total_order = None if transaction is None else transaction.total_order
     order = "" if total_order is None else f"#{total_order}"
     return SourceIdentity("gtid", f"{gtid}#{position}", f"{gtid}{order}", log, position)
 

@@ -11,7 +11,7 @@ from typing import cast
 import msgspec
 
 from consumer.core.compiled import DocumentPlan
-from consumer.core.events import ChangeEvent, FieldChange, Kind
+from consumer.core.events import ChangeEvent, FieldChange, Kind, SourceIdentity
 from consumer.core.records import Batch, Record, headers_of
 from consumer.core.redrive import as_redriven
 from consumer.core.values import TEXT
@@ -19,7 +19,6 @@ from consumer.formats.connect_json import placeholders
 from consumer.formats.glance import WholeChange
 from consumer.formats.row_change import Reading, RowChange, checked_name
 from consumer.formats.rows import tracked_columns
-from consumer.formats.source_block import identity_in_log, times_in_source
 from consumer.native import Facts, TableColumns
 
 
@@ -69,9 +68,9 @@ class UsualChange(msgspec.Struct, gc=False):
         """The event, or `unchanged`: see `RowChange`.
 
         Raises:
-            Poison: the name or the time cannot be taken.
+            Poison: the name cannot be taken.
         """
-        before, after, (log, position), gtid, order, ms, us = self.facts
+        before, after, identity, reached_at, identity_ms = self.facts
         if before is None:
             if self.name is None and headers_of(record):  # One of them may make it half of a rename.
                 return self.table.in_full(record).event(record, batch, reading)
@@ -82,11 +81,9 @@ class UsualChange(msgspec.Struct, gc=False):
                 return "unchanged"
         plan, origin = self.table.plan, batch.origin(record)
         name = self.name or checked_name(reading.keys.name(record, ()))
-        reached_at, identity_ms = times_in_source(ms, us)
-        identity = identity_in_log(log, position, gtid, order)
-        actor = after[self.table.actor]
         event = ChangeEvent(
-            kind, plan.document_type, name, fields, reached_at, identity_ms, actor, identity, origin
+            kind, plan.document_type, name, fields, reached_at, identity_ms, after[self.table.actor],
+            SourceIdentity(*identity), origin,
         )  # fmt: skip
         return event if self.name else as_redriven(event, record)
 

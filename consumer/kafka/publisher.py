@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
@@ -30,6 +31,8 @@ _STOP = {
 }
 _MISSING = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION})
 
+_AT_A_TIME = 200
+"""Events that are made before they are sent: few enough that the next ones find their memory free, and near."""
 _OFFSETS_TIMEOUT_S = 3.0
 _FENCE_TIMEOUT_S = 3.0
 
@@ -37,7 +40,7 @@ _FENCE_TIMEOUT_S = 3.0
 class Outbox(Protocol):
     """What a publish transaction takes."""
 
-    def publish(self, topic: str, events: Sequence[Event]) -> None:
+    def publish(self, topic: str, events: Iterable[Event]) -> None:
         """Adds events, in their order; they become visible when the transaction commits."""
 
 
@@ -111,9 +114,13 @@ class Publisher:
             self._discard()
             raise
 
-    def publish(self, topic: str, events: Sequence[Event]) -> None:
+    def publish(self, topic: str, events: Iterable[Event]) -> None:
         """Adds events to the open transaction."""
-        outlet = self._opened()
+        outlet, coming = self._opened(), iter(events)
+        while some := [*islice(coming, _AT_A_TIME)]:
+            self._send(outlet, topic, some)
+
+    def _send(self, outlet: Outlet, topic: str, events: Sequence[Event]) -> None:
         while events:
             try:
                 events = events[outlet.send(topic, events) :]

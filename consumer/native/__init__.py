@@ -11,15 +11,10 @@ AvroProgram: TypeAlias = tuple[int, bytes, bytes, bytes, bytes, bytes, int, int,
 TableColumns: TypeAlias = tuple[bytes, tuple[bytes, ...], tuple[bytes, ...] | None]
 """A table: its name, its tracked columns, and what else of a row is told of usual changes; None: none is told."""
 
-Facts: TypeAlias = tuple[
-    tuple[str | None, ...] | None,
-    tuple[str | None, ...],
-    tuple[str, str],
-    str | None,
-    int | None,
-    int,
-    int | None,
-]
+Identity: TypeAlias = tuple[str, str, str | None, str | None, str, bytes, bytes]
+"""What the source calls a change: the fields of `SourceIdentity` (consumer/core/events.py)."""
+
+Facts: TypeAlias = tuple[tuple[str | None, ...] | None, tuple[str | None, ...], Identity, int, int]
 """What a usual change says: `_envelopes.pyi`."""
 
 
@@ -97,6 +92,8 @@ class Envelopes(Protocol):
 
     def iso_time(self, micros: int, /) -> str: ...
 
+    def announcement(self, fields: tuple[object, ...], headers: tuple[object, ...], /) -> Event: ...
+
     def take_errors(self, tap: object, /) -> list[tuple[int, str]]: ...
 
     def take_failure(self, tap: object, /) -> tuple[int, str] | None: ...
@@ -108,7 +105,7 @@ class Envelopes(Protocol):
     ) -> tuple[int, int, list[tuple[int, int, Facts | None]]]: ...
 
 
-_INTERFACE = 9
+_INTERFACE = 10
 """Raised with every change of what goes to and fro: a file that was compiled before that is not used."""
 
 envelopes: Envelopes | None = None

@@ -8,8 +8,7 @@
 #include "tables.h"
 #include "told.h"
 #include "producing.h"
-#include "naming.h"
-#include "times.h"
+#include "announcing.h"
 
 /* The texts of a tuple of bytes and None; 0 with an exception set for anything else. */
 static int take_texts(PyObject *values, Py_ssize_t count, Span *texts)
@@ -206,6 +205,7 @@ static PyMethodDef methods[] = {
     {"token", token, METH_O, NULL},
     {"uuid_of", (PyCFunction)(void (*)(void))uuid_of, METH_FASTCALL, NULL},
     {"iso_time", iso_time, METH_O, NULL},
+    {"announcement", (PyCFunction)(void (*)(void))announcement, METH_FASTCALL, NULL},
     {"take_failure", take_failure, METH_O, NULL},
     {"close_tap", close_tap, METH_O, NULL},
     {NULL, NULL, 0, NULL},
@@ -215,13 +215,14 @@ static PyMethodDef methods[] = {
 static int begin(PyObject *module)
 {
     record_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &record_spec, NULL);
-    if (record_type == NULL || PyModule_AddType(module, record_type) < 0)
+    if (record_type == NULL || PyModule_AddType(module, record_type) < 0 ||
+        !name_headers() || !name_kinds())
         return -1;
     const char *file = own_file();
     PyObject *name = file == NULL ? Py_NewRef(Py_None) : PyUnicode_DecodeFSDefault(file);
     int is_added = name != NULL && PyModule_AddObjectRef(module, "FILE", name) == 0;
     Py_XDECREF(name);
-    return is_added ? PyModule_AddIntConstant(module, "INTERFACE", 9) : -1;
+    return is_added ? PyModule_AddIntConstant(module, "INTERFACE", 10) : -1;
 }
 
 static PyModuleDef_Slot slots[] = {

@@ -37,8 +37,7 @@ def look(
 
     Usual is an update with both rows or a create, from a binary log, with texts or nulls for columns. Told are: the
     tracked columns before it (None: it is a create), the columns after it, those beside the tracked ones last (None for
-    one that is empty or, of these, absent); the file of the log with its server, and the place in it; `source.gtid`;
-    `transaction.total_order`; `source.ts_ms`; `source.ts_us`.
+    one that is empty or, of these, absent); what the source calls it; when it happened, in µs, and `source.ts_ms`.
 
     Raises:
         TypeError: a value is neither bytes nor None.
@@ -170,6 +169,19 @@ def iso_time(micros: int, /) -> str:
 
     Raises:
         OverflowError: it is before the year 1 or after 9999.
+    """
+
+def announcement(fields: tuple[object, ...], headers: tuple[object, ...], /) -> Event:
+    """The event of a milestone: `consumer/core/milestones.py`.
+
+    Args:
+        fields: all of a `Milestone`, in their order.
+        headers: `ce_specversion`, `ce_type`, `ce_source` and `content-type`, as they are to be.
+
+    Raises:
+        TypeError: a field is of another type.
+        UnicodeEncodeError: a text is none that UTF-8 can have.
+        OverflowError: a time is before the year 1 or after 9999, or a number has more than 64 bits.
     """
 
 def take_failure(tap: object, /) -> tuple[int, str] | None:

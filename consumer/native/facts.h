@@ -47,13 +47,21 @@ static inline int is_whole_or_null(Span value)
     return is_null(value) || is_whole(value);
 }
 
+/* Milliseconds since 1970, before 2200: of what is farther away nobody would take the time. */
+static inline int is_near(Span value)
+{
+    static const char latest[] = "7258118400000";
+    const size_t length = sizeof latest - 1;
+    return is_whole(value) && (value.length < length || (value.length == length && memcmp(value.at, latest, length) < 0));
+}
+
 static inline int is_usual_source(const Row *source)
 {
     const Span *member = source->column;
     for (int at = IN_LSN; at < SOURCE_MEMBERS; at++)
         if (!is_null(member[at]))
             return 0;
-    return is_whole(member[IN_TS_MS]) && is_whole_or_null(member[IN_TS_US]) && is_whole_or_null(member[IN_SERVER_ID]) &&
+    return is_near(member[IN_TS_MS]) && is_whole_or_null(member[IN_TS_US]) && is_whole_or_null(member[IN_SERVER_ID]) &&
            (is_null(member[IN_GTID]) || is_text(member[IN_GTID], LONGEST_IDENTITY)) &&
            is_text(member[IN_FILE], LONGEST_IDENTITY) && member[IN_FILE].length > 2 && is_whole(member[IN_POS]) &&
            is_whole_or_null(member[IN_ROW]);

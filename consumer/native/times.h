@@ -8,11 +8,12 @@ enum { DAYS_OF_400_YEARS = 146097, DAYS_BEFORE_1970 = 719468 };
 
 static const int64_t A_SECOND = 1000000, A_DAY = 86400, YEAR_1 = -62135596800000000, YEAR_10000 = 253402300800000000;
 
-/* A number of so many digits; behind it. */
+/* A number of so many digits, 1 to 6; behind it. */
 static char *put_digits(char *to, int64_t number, int digits)
 {
-    for (int at = digits - 1; at >= 0; at--, number /= 10)
-        to[at] = (char)('0' + number % 10);
+    uint32_t left = (uint32_t)number;
+    for (int at = digits - 1; at >= 0; at--, left /= 10)
+        to[at] = (char)('0' + left % 10);
     return to + digits;
 }
 
@@ -31,16 +32,12 @@ static char *put_date(char *to, int64_t day)
     return put_digits(to, of_year - (153 * month + 2) / 5 + 1, 2);
 }
 
-static PyObject *iso_time(PyObject *Py_UNUSED(module), PyObject *micros)
+/* Behind the time; it has to be one that can be printed, which takes 27 bytes at most. */
+static char *put_time(char *to, int64_t micros)
 {
-    const int64_t time = PyLong_AsLongLong(micros);
-    if (time == -1 && PyErr_Occurred())
-        return NULL;
-    if (time < YEAR_1 || time >= YEAR_10000)
-        return PyErr_Format(PyExc_OverflowError, "a time before the year 1 or after 9999");
-    const int64_t fraction = ((time % A_SECOND) + A_SECOND) % A_SECOND, seconds = (time - fraction) / A_SECOND;
+    const int64_t fraction = ((micros % A_SECOND) + A_SECOND) % A_SECOND, seconds = (micros - fraction) / A_SECOND;
     const int64_t of_day = ((seconds % A_DAY) + A_DAY) % A_DAY;
-    char text[32], *to = put_date(text, (seconds - of_day) / A_DAY);
+    to = put_date(to, (seconds - of_day) / A_DAY);
     *to++ = 'T';
     to = put_digits(to, of_day / 3600, 2);
     *to++ = ':';
@@ -52,7 +49,25 @@ static PyObject *iso_time(PyObject *Py_UNUSED(module), PyObject *micros)
         to = put_digits(to, fraction, 6);
     }
     *to++ = 'Z';
-    return PyUnicode_DecodeASCII(text, to - text, NULL);
+    return to;
+}
+
+/* 0 with an exception set for one that has another number of digits. */
+static int is_printable_time(int64_t micros)
+{
+    if (micros >= YEAR_1 && micros < YEAR_10000)
+        return 1;
+    PyErr_SetString(PyExc_OverflowError, "a time before the year 1 or after 9999");
+    return 0;
+}
+
+static PyObject *iso_time(PyObject *Py_UNUSED(module), PyObject *micros)
+{
+    const int64_t time = PyLong_AsLongLong(micros);
+    if ((time == -1 && PyErr_Occurred()) || !is_printable_time(time))
+        return NULL;
+    char text[32];
+    return PyUnicode_DecodeASCII(text, put_time(text, time) - text, NULL);
 }
 
 #endif

@@ -78,7 +78,7 @@ def _with_offset(real: Callable[..., ChangeEvent | str]) -> Callable[..., Change
         if isinstance(event, str):
             return event
         text = f"{event.identity.text}#{event.origin.partition}-{event.origin.offset}"
-        return replace(event, identity=replace(event.identity, text=text, transaction=None))
+        return replace(event, identity=event.identity.called(text))
 
     return event
 

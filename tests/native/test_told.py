@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
+from consumer.core.events import SourceIdentity
 from consumer.core.trackers import DocumentType, Tracker, field_of_set
 from consumer.core.values import UNAVAILABLE, Encoding
 from consumer.formats.avro_programs import AvroPrograms
@@ -51,17 +53,31 @@ def told(compiled: Envelopes, one: object) -> Facts | None:
 
 
 def test_an_update_is_told(compiled: Envelopes) -> None:
-    places = ("1:binlog.000001", "1:binlog.000001:32325:0:1763800000016")
-    expected = (("Draft",), ("Open", "jane@example.com"), places, "0-1-16", None, SOURCE["ts_ms"], SOURCE["ts_us"])
+    log, place = "1:binlog.000001", "1:binlog.000001:32325:0:1763800000016"
+    identity = SourceIdentity("gtid", f"0-1-16#{place}", "0-1-16", log, place)
+    expected = (("Draft",), ("Open", "jane@example.com"), astuple(identity), SOURCE["ts_us"], SOURCE["ts_ms"])
     assert told(compiled, envelope()) == expected
+
+
+def test_an_update_within_a_transaction_is_told_with_its_order(compiled: Envelopes) -> None:
+    facts = told(compiled, envelope(transaction={"id": "x", "total_order": 12}))
+    assert facts is not None
+    assert facts[2][2] == "0-1-16#12"
 
 
 def test_a_new_row_is_told_with_what_is_empty_and_what_is_not_there(compiled: Envelopes) -> None:
     source = {"ts_us": None, "server_id": None, "gtid": None, "row": None}
     block = {"id": "x", "total_order": 12, "data_collection_order": 1}
     one = envelope(op="c", before=None, after={"name": "SO-1", "status": ""}, source=source, transaction=block)
-    places = ("None:binlog.000001", "None:binlog.000001:32325:None:1763800000016")
-    assert told(compiled, one) == (None, (None, None), places, None, 12, SOURCE["ts_ms"], None)
+    place, ms = "None:binlog.000001:32325:None:1763800000016", 1_763_800_000_016
+    identity = astuple(SourceIdentity("binlog", place, renaming=place))
+    assert told(compiled, one) == (None, (None, None), identity, ms * 1_000, ms)
+
+
+@pytest.mark.parametrize(("ms", "is_told"), [(0, True), (7_258_118_399_999, True), (7_258_118_400_000, False)])
+def test_only_times_that_can_be_had_are_told(compiled: Envelopes, *, ms: int, is_told: bool) -> None:
+    facts = told(compiled, envelope(source={"ts_ms": ms, "ts_us": ms * 1_000 + 999}))
+    assert (None if facts is None else facts[3:]) == ((ms * 1_000 + 999, ms) if is_told else None)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +93,7 @@ def test_a_new_row_is_told_with_what_is_empty_and_what_is_not_there(compiled: En
         envelope(before={**ROW, "status": 1.5}),
         envelope(after={**ROW, "modified_by": 7}),
         *(envelope(source={name: value}) for name in ("ts_ms", "pos") for value in (None, -1, -0.0, 1.5)),
+        *(envelope(source={"ts_ms": value}) for value in (7_258_118_400_000, 9_000_000_000_000, 10**13)),
         *(envelope(source={name: -5}) for name in ("ts_us", "server_id", "row")),
         *(envelope(source={"file": value}) for value in (None, "", "a\\b", "x" * 1_001)),
         *(envelope(source={"gtid": value}) for value in ('"', "x" * 1_001, 7)),

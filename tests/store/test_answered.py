@@ -42,6 +42,13 @@ def test_who_waits_for_the_server_has_the_lock_back_sooner_than_usual_and_who_co
     assert sys.getswitchinterval() == usual_s
 
 
+def test_a_step_that_nobody_waits_for_leaves_turns_as_they_are(database: str) -> None:
+    usual_s = sys.getswitchinterval()
+    with closing(connect(database, SessionLimits(30.0))) as connection, computing_first(awaited=False):
+        connection.execute("select 1")
+        assert sys.getswitchinterval() == usual_s
+
+
 def test_after_a_statement_that_failed_turns_are_as_usual(database: str) -> None:
     usual_s = sys.getswitchinterval()
     with (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from consumer.batch import Topics, Verdicts, publish_batch, read_batch, store_batch
@@ -27,7 +27,7 @@ class Outbox:
     def __init__(self) -> None:
         self.events: list[tuple[str, Event]] = []
 
-    def publish(self, topic: str, events: Sequence[Event]) -> None:
+    def publish(self, topic: str, events: Iterable[Event]) -> None:
         self.events += [(topic, event) for event in events]
 
 

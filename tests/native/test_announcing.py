@@ -1,0 +1,97 @@
+"""The event that announces a milestone, by Python and by compiled code: the same bytes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import astuple, replace
+
+from consumer.core import milestones
+from consumer.core.milestones import Announce, Milestone, announcement_by_msgspec, announcement_with, labels_text
+from consumer.native import Envelopes
+
+YEAR_1, YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
+EVERY_BYTE_OF_ASCII = "".join(map(chr, range(128)))
+TEXTS = st.text() | st.sampled_from([EVERY_BYTE_OF_ASCII, "", "ö€😀\u2028", "\x7f\x80", '"\\' * 5_000])
+NUMBERS = st.integers(-(2**63), 2**63 - 1)
+TIMES = st.integers(YEAR_1, YEAR_10000 - 1)
+
+MILESTONES = st.builds(
+    Milestone,
+    id=TEXTS,
+    reference_type=TEXTS,
+    reference_name=TEXTS,
+    track_field=TEXTS,
+    value=TEXTS,
+    milestone_tracker=TEXTS,
+    from_value=st.none() | TEXTS,
+    from_value_known=TEXTS,
+    tracker_revision=TEXTS,
+    occurrence=NUMBERS,
+    reached_at=TIMES,
+    recorded_at=TIMES,
+    actor=st.none() | TEXTS,
+    source_identity=TEXTS,
+    source_identity_kind=TEXTS,
+    origin_topic_id=TEXTS,
+    origin_partition=NUMBERS,
+    origin_offset=NUMBERS,
+    announce=st.booleans(),
+    silent=st.booleans(),
+    labels=st.none() | st.dictionaries(TEXTS, TEXTS, max_size=3).map(labels_text),
+    owner=st.none() | TEXTS,
+)
+ONE = Milestone(
+    "id", "Project", "PROJ-1", "status", "Completed", "done", None, "observed", "r1", 1, 0, 1, None, "x", "gtid", "t",
+    0, 7, announce=True, silent=False,
+)  # fmt: skip
+
+
+@pytest.fixture
+def compiled_one(compiled: Envelopes) -> Announce:
+    return announcement_with(compiled)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(milestone=MILESTONES)
+def test_compiled_code_announces_with_the_same_bytes(compiled_one: Announce, milestone: Milestone) -> None:
+    event = compiled_one(milestone)
+    assert event == announcement_by_msgspec(milestone)
+    assert type(event) is milestones.Event
+    assert json.loads(event.value or b"")["id"] == milestone.id
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"id": None}, TypeError),
+        ({"actor": 3}, TypeError),
+        ({"occurrence": "1"}, TypeError),
+        ({"origin_offset": 2**63}, OverflowError),
+        ({"reached_at": YEAR_1 - 1}, OverflowError),
+        ({"recorded_at": YEAR_10000}, OverflowError),
+        ({"value": "\ud800"}, UnicodeEncodeError),
+        ({"owner": "\udfff"}, UnicodeEncodeError),
+    ],
+)
+def test_what_cannot_be_said_is_refused(
+    compiled_one: Announce, wrong: dict[str, object], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        compiled_one(replace(ONE, **wrong))
+
+
+def test_fields_and_headers_of_another_form_are_refused(compiled: Envelopes) -> None:
+    fields, headers = astuple(ONE), (("a", b"b"),) * 4
+    assert compiled.announcement(fields, headers)[2][0] == ("a", b"b")
+    for wrong in ((fields[1:], headers), (fields, headers[1:]), ([*fields], headers), (fields, [*headers])):
+        with pytest.raises(TypeError):
+            compiled.announcement(*wrong)
+
+
+def test_what_runs_is_compiled_where_it_can_be(compiled: Envelopes) -> None:
+    assert compiled is not None
+    assert milestones.announcement is not announcement_by_msgspec
