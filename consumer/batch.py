@@ -21,8 +21,7 @@ itself (Frappe's own) are stored like milestones.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence, Set
-from operator import attrgetter
+from collections.abc import Sequence
 
 import msgspec
 
@@ -67,14 +66,14 @@ class Topics(msgspec.Struct, frozen=True):
 class Read(msgspec.Struct, frozen=True):
     """A batch, decoded and matched under one revision of the trackers: nothing is decided yet.
 
-    `keys` are the document states that the candidates are decided by.
+    `keys` are the document states that the candidates are decided by, by name: neighbours are asked for together.
     """
 
     batch: Batch
     revision: str
     decoded: Decoded
     candidates: Sequence[Candidate]
-    keys: Set[StateKey]
+    keys: Sequence[StateKey]
     followed: Sequence[FollowedTracker] = ()
 
     @property
@@ -169,15 +168,13 @@ def publish_batch(batch: Batch, verdicts: Verdicts, publisher: Publisher, topics
 
 
 def _reached(batch: Batch, milestones: Sequence[Milestone]) -> list[Milestone]:
-    """What subscribers are to see, in order of offset within each partition."""
+    """What subscribers are to see of milestones in order of offset within each partition, which they stay in."""
     first = batch.published_before
-    reached = [
+    return [
         m
         for m in milestones
         if m.announce and not m.silent and m.origin_offset >= first[m.origin_topic_id, m.origin_partition]
     ]
-    reached.sort(key=attrgetter("origin_topic_id", "origin_partition", "origin_offset"))
-    return reached
 
 
 def _letters(batch: Batch, letters: Sequence[DeadLetter]) -> list[Event]:

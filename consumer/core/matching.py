@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -51,10 +52,11 @@ def match(events: Iterable[ChangeEvent], rules: Rules) -> list[Candidate]:
     ]
 
 
-def state_keys(candidates: Sequence[Candidate]) -> set[StateKey]:
-    """The document states that candidates are decided by: both names of a rename."""
+def state_keys(candidates: Sequence[Candidate]) -> list[StateKey]:
+    """The document states that candidates are decided by, by name: both names of a rename."""
     keys = {candidate.key for candidate in candidates}
-    return keys | {key for candidate in candidates if (key := candidate.other_key) is not None}
+    keys |= {key for candidate in candidates if (key := candidate.other_key) is not None}
+    return sorted(keys, key=attrgetter("reference_name"))
 
 
 _NOBODY = Judged(())

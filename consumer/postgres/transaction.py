@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -89,16 +89,16 @@ class StoreTransaction:
         Names that a half-seen rename points to are followed.
         """
         states: dict[StateKey, DocumentState] = {}
-        wanted = set(keys)
+        wanted: Collection[StateKey] = [*keys]
         while wanted:
-            found = self._lock(sorted(wanted))
+            found = self._lock(wanted)
             self._locked |= found.keys()
             states |= {key: found.get(key) or DocumentState() for key in wanted}
             targets = {key._replace(reference_name=s.moved_to) for key, s in found.items() if s.moved_to is not None}
             wanted = targets - states.keys()
         return states
 
-    def _lock(self, keys: Sequence[StateKey]) -> dict[StateKey, DocumentState]:
+    def _lock(self, keys: Collection[StateKey]) -> dict[StateKey, DocumentState]:
         rows: list[Any] = self._connection.execute(_SQL["lock_states"], key_columns(keys), binary=True).fetchall()
         return {StateKey(*row[:3]): _state(row[3:]) for row in rows}
 

@@ -228,7 +228,7 @@ def test_each_field_of_an_event_is_a_candidate_of_its_own() -> None:
 
 def test_a_rename_needs_the_states_under_both_names() -> None:
     candidates = candidates_of(rules_of(), Change(Kind.RENAMED_HERE, name="SO-2", other_name="SO-1"), Change(name="X"))
-    assert state_keys(candidates) == {key_of("SO-1"), key_of("SO-2"), key_of("X")}
+    assert state_keys(candidates) == [key_of("SO-1"), key_of("SO-2"), key_of("X")]
 
 
 def test_a_field_that_no_tracker_follows_any_more_is_still_a_candidate_without_trackers() -> None:
