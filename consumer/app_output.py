@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
 from consumer.config import Settings
-from consumer.core.milestones import Announce, announcement
+from consumer.core.milestones import Announce, announcement, announcement_by_msgspec
 from consumer.errors import Fatal
 from consumer.formats.avro_announcements import AvroAnnouncer, announced_in_avro
 from consumer.formats.avro_schemas import AvroSchemas
@@ -26,7 +26,7 @@ def announcer_of(settings: Settings) -> Announce:
         Fatal: it has not the schema and may not get it, or does not let this program in.
     """
     if settings.output.format == "json":
-        return announcement
+        return announcement if settings.input.native else announcement_by_msgspec
     schema = avro_schema()
     with closing(Subjects(settings.output_registry, SECTION)) as subjects:
         number = subjects.schema_id(subject_of(settings), schema, register=settings.output.register_schema)

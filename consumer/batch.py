@@ -162,7 +162,7 @@ def publish_batch(batch: Batch, verdicts: Verdicts, publisher: Publisher, topics
     reached = _reached(batch, [*milestones, *verdicts.milestones])
     letters = _letters(batch, [*dead_letters, *verdicts.dead_letters])
     with publisher.transaction(batch) as tx:
-        tx.publish(topics.reached, map(topics.announce, reached))  # each is made when it is sent
+        tx.publish(topics.reached, (topics.announce(milestone) for milestone in reached))  # each when it is sent
         tx.publish(topics.dead_letter, letters)
     return len(reached) + len(letters)
 

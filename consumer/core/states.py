@@ -16,7 +16,7 @@ REMEMBERED = 32
 
 
 class StateKey(NamedTuple):
-    """A row of document_state. Sorts as PostgreSQL sorts it (collation "C")."""
+    """The key of a row of document_state."""
 
     reference_type: str
     reference_name: str

@@ -68,7 +68,7 @@ class UsualChange(msgspec.Struct, gc=False):
         """The event, or `unchanged`: see `RowChange`.
 
         Raises:
-            Poison: the name cannot be taken.
+            Poison: the name cannot be taken, or what a header says.
         """
         before, after, identity, reached_at, identity_ms = self.facts
         if before is None:

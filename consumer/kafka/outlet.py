@@ -1,4 +1,4 @@
-"""How events get into the client: one by one, or, where that was compiled, all of a topic in one call."""
+"""How events get into the client: one by one, or, where that was compiled, many of a topic in one call."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ Taken: TypeAlias = tuple[
 
 
 class Envelopes(Protocol):
-    """The first look at envelopes, what comes and goes by it, hashes and times: what `_envelopes.pyi` promises."""
+    """First looks, records that come, events that go, hashes and times: what `_envelopes.pyi` promises."""
 
     def make_plan(self, tables: tuple[TableColumns, ...], /) -> object: ...
 

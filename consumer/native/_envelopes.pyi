@@ -1,4 +1,4 @@
-"""The first look at envelopes, without the interpreter's lock; events on their way; hashes, times: `_envelopes.c`."""
+"""The first look at envelopes, without the interpreter's lock; events, and their way; hashes, times: `_envelopes.c`."""
 
 from consumer.native import AvroProgram, Event, Facts, TableColumns, Taken
 

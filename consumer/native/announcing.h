@@ -14,7 +14,7 @@ enum {
 };
 
 /* How a field is written; the last two only if they are there, with their names. */
-enum { A_TEXT, A_TEXT_OR_NULL, A_NUMBER, A_TIME, A_TEXT_IF_THERE, JSON_IF_THERE };
+enum { A_TEXT, A_TEXT_OR_NULL, A_NUMBER, A_NUMBER_OR_NULL, A_TIME, A_TEXT_IF_THERE, JSON_IF_THERE };
 
 typedef struct {
     const char *before;
@@ -33,13 +33,13 @@ static const Part PARTS[] = {
     {BEFORE(",\"from_value\":"), M_FROM, A_TEXT_OR_NULL},
     {BEFORE(",\"from_value_known\":"), M_FROM_KNOWN, A_TEXT},
     {BEFORE(",\"milestone_tracker\":"), M_TRACKER, A_TEXT},
-    {BEFORE(",\"tracker_revision\":"), M_REVISION, A_TEXT},
-    {BEFORE(",\"occurrence\":"), M_OCCURRENCE, A_NUMBER},
+    {BEFORE(",\"tracker_revision\":"), M_REVISION, A_TEXT_OR_NULL},
+    {BEFORE(",\"occurrence\":"), M_OCCURRENCE, A_NUMBER_OR_NULL},
     {BEFORE(",\"reached_at\":"), M_REACHED_AT, A_TIME},
     {BEFORE(",\"recorded_at\":"), M_RECORDED_AT, A_TIME},
     {BEFORE(",\"actor\":"), M_ACTOR, A_TEXT_OR_NULL},
-    {BEFORE(",\"source_identity\":"), M_IDENTITY, A_TEXT},
-    {BEFORE(",\"source_identity_kind\":"), M_IDENTITY_KIND, A_TEXT},
+    {BEFORE(",\"source_identity\":"), M_IDENTITY, A_TEXT_OR_NULL},
+    {BEFORE(",\"source_identity_kind\":"), M_IDENTITY_KIND, A_TEXT_OR_NULL},
     {BEFORE(",\"origin\":{\"topic_id\":"), M_TOPIC_ID, A_TEXT},
     {BEFORE(",\"partition\":"), M_PARTITION, A_NUMBER},
     {BEFORE(",\"offset\":"), M_OFFSET, A_NUMBER},
@@ -51,21 +51,30 @@ static const Part PARTS[] = {
 enum { PART_COUNT = sizeof PARTS / sizeof *PARTS, LONGEST_PLAIN = 32, LONGEST_ESCAPE = 6, ON_STACK = 4096 };
 enum { GIVEN_HEADERS = 4, HEADERS = 7 };
 
-/* A field as C has it: a text in UTF-8 that is nowhere for None, or a number. */
+/* A field as C has it: a text in UTF-8, or a number; `is_none`: neither. */
 typedef struct {
     const char *at;
     Py_ssize_t length;
     int64_t number;
+    int is_none;
 } Field;
+
+/* What anybody who owns the table may leave empty, in rows made by hand. */
+static inline int may_be_none(int form)
+{
+    return form == A_TEXT_OR_NULL || form == A_NUMBER_OR_NULL || form >= A_TEXT_IF_THERE;
+}
 
 /* 0 with an exception set where it is none of its form. */
 static int take_field(PyObject *fields, const Part *part, Field *field)
 {
     PyObject *said = PyTuple_GetItem(fields, part->field);
-    *field = (Field){NULL, 0, 0};
-    if (part->form == A_NUMBER || part->form == A_TIME)
+    *field = (Field){NULL, 0, 0, said == Py_None};
+    if (field->is_none && may_be_none(part->form))
+        return 1;
+    if (part->form == A_NUMBER || part->form == A_NUMBER_OR_NULL || part->form == A_TIME)
         field->number = PyLong_AsLongLong(said);
-    else if (said != Py_None || part->form == A_TEXT)
+    else
         field->at = PyUnicode_AsUTF8AndSize(said, &field->length);
     if (PyErr_Occurred())
         return 0;
@@ -132,12 +141,12 @@ static char *put_quoted_time(char *to, int64_t micros)
 
 static char *put_field(char *to, int form, const Field *field)
 {
-    if (form == A_NUMBER)
+    if (field->is_none)
+        return put_bytes(to, "null", 4);
+    if (form == A_NUMBER || form == A_NUMBER_OR_NULL)
         return put_int(to, field->number);
     if (form == A_TIME)
         return put_quoted_time(to, field->number);
-    if (field->at == NULL)
-        return put_bytes(to, "null", 4);
     return form == JSON_IF_THERE ? put_bytes(to, field->at, (size_t)field->length) : put_text(to, field);
 }
 
@@ -146,7 +155,7 @@ static char *put_value(char *to, const Field *field)
 {
     for (int at = 0; at < PART_COUNT; at++) {
         const Part *part = &PARTS[at];
-        if (part->form >= A_TEXT_IF_THERE && field[part->field].at == NULL)
+        if (part->form >= A_TEXT_IF_THERE && field[part->field].is_none)
             continue;
         to = put_bytes(to, part->before, part->length);
         to = put_field(to, part->form, &field[part->field]);

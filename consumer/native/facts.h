@@ -47,7 +47,8 @@ static inline int is_whole_or_null(Span value)
     return is_null(value) || is_whole(value);
 }
 
-/* Milliseconds since 1970, before 2200: of what is farther away nobody would take the time. */
+/* Milliseconds since 1970, before 2200: of what is farther away nobody takes the time (`checked_time` in
+   consumer/core/events.py, which has the same limit). */
 static inline int is_near(Span value)
 {
     static const char latest[] = "7258118400000";

@@ -1,4 +1,4 @@
-/* Events on their way to a producer, all of a topic in one call: _envelopes.pyi says what these functions promise. */
+/* Events on their way to a producer, many of a topic in one call: _envelopes.pyi says what these functions promise. */
 #ifndef MILESTONES_PRODUCING_H
 #define MILESTONES_PRODUCING_H
 

@@ -101,7 +101,7 @@ static void put_token_of_log(uint8_t *to, const char *log, const char *end)
     memcpy(to, last_log.token, TOKEN);
 }
 
-/* A text that holds what was decoded before. */
+/* A text that was seen to be UTF-8. */
 static PyObject *text_between(const char *text, const char *end)
 {
     return PyUnicode_DecodeUTF8(text, end - text, NULL);

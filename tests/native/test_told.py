@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import astuple
 
 from consumer.core.events import SourceIdentity
+from consumer.core.hashing import token_by_hashlib
 from consumer.core.trackers import DocumentType, Tracker, field_of_set
 from consumer.core.values import UNAVAILABLE, Encoding
 from consumer.formats.avro_programs import AvroPrograms
@@ -72,6 +73,31 @@ def test_a_new_row_is_told_with_what_is_empty_and_what_is_not_there(compiled: En
     place, ms = "None:binlog.000001:32325:None:1763800000016", 1_763_800_000_016
     identity = astuple(SourceIdentity("binlog", place, renaming=place))
     assert told(compiled, one) == (None, (None, None), identity, ms * 1_000, ms)
+
+
+def test_the_longest_identity_is_told_as_python_says_it(compiled: Envelopes) -> None:
+    most = 10**18 - 1
+    source = {"gtid": "g" * 1_000, "file": "f" * 1_000, "server_id": most, "pos": most, "row": most}
+    one = envelope(source=source, transaction={"id": "x", "total_order": most})
+    facts = told(compiled, one)
+    python = ChangeDecoder(rules_of(), Options(native=False))
+    made = record(json.dumps(one, separators=(",", ":")).encode(), key=USUAL_KEY)
+    (event,) = python.decode(batch_of(made)).events
+    assert facts is not None
+    assert facts[2] == astuple(event.identity)
+    assert len(event.identity.text) > 2_000
+
+
+def test_each_log_has_its_own_token(compiled: Envelopes) -> None:
+    plan = compiled.make_plan(((TABLE.encode(), (b"status",), (b"modified_by",)),))
+    logs = [(1, "b.1"), (1, "b.2"), (1, "b.1"), (11, "b.1"), (1, "1:b.1"), (1, "b.1")]
+    values: list[bytes | None] = [
+        json.dumps(envelope(source={"server_id": server, "file": file}), separators=(",", ":")).encode()
+        for server, file in logs
+    ]
+    _, _, others = compiled.look(plan, compiled.make_programs(()), values)
+    tokens = [facts[2][6][8:] for _, _, facts in others if facts is not None]
+    assert tokens == [token_by_hashlib(f"{server}:{file}") for server, file in logs]
 
 
 @pytest.mark.parametrize(("ms", "is_told"), [(0, True), (7_258_118_399_999, True), (7_258_118_400_000, False)])

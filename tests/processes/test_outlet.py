@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -116,6 +116,22 @@ def test_a_failure_is_that_of_its_own_transaction(deployment: Deployment, guaran
     with pytest.raises(PublishDown) as down:
         publish(publisher, "a topic of no name", EVENTS[:1])
     assert "max.message.bytes" not in str(down.value)
+    publisher.close()
+
+
+def test_of_events_that_cannot_all_be_made_none_is_part_of_a_transaction(deployment: Deployment, native: bool) -> None:
+    deployment.create(1)
+
+    def made() -> Iterator[Event]:
+        for number in range(450):
+            yield Event(b"key", b"%d" % number, [])
+        raise OverflowError("no such time")
+
+    publisher = a_publisher(deployment, "exactly_once", native=native)
+    with pytest.raises(OverflowError), publisher.transaction(Batch([], {})) as outbox:
+        outbox.publish(deployment.topic, made())
+    publish(publisher, deployment.topic, EVENTS[:1])
+    assert published(deployment, 1) == [tuple(EVENTS[0])]
     publisher.close()
 
 

@@ -8,7 +8,7 @@ from consumer.batch import publish_batch, read_batch, store_batch
 from consumer.core.records import Batch, DeadLetter, Origin, Partition, Span
 from consumer.core.states import StateKey
 from consumer.errors import RefusedByDatabase, Superseded
-from tests.unit.samples import TOPIC, TOPIC_ID, record, tracker
+from tests.unit.samples import TOPIC, TOPIC_ID, FakeRecord, record, tracker
 from tests.unit.world import OUTPUTS, Crash, World, change, poison
 
 STREAM = [change(0, "A"), change(1, "B", "A"), poison(2), record(None, offset=3), change(4, "C", "B")]
@@ -73,6 +73,25 @@ def test_after_a_crash_old_and_new_verdicts_are_published_in_order_of_offset(wor
     world.run([*STREAM, change(5, "D", "C")])
     assert announced_values(world) == ["A", "B", "C", "D"]
     assert world.values() == ["A", "B", "C", "D"]
+
+
+def test_after_a_crash_each_partitions_verdicts_are_published_in_order_of_offset(world: World) -> None:
+    def at(partition: int, offset: int) -> FakeRecord:
+        return change(offset, f"{partition}/{offset}", partition=partition, name=f"SO-{partition}-{offset % 2}")
+
+    early = [at(partition, offset) for offset in range(3) for partition in (1, 0)]
+    world.kafka.crash = True
+    with pytest.raises(Crash):
+        world.run(early)
+    world.restart()
+    world.run([*early, *(at(partition, offset) for offset in range(3, 6) for partition in (0, 2, 1))])
+    announced = announced_values(world)
+    assert sorted(announced) == [f"{partition}/{offset}" for partition in (0, 1) for offset in range(6)] + [
+        f"2/{offset}" for offset in range(3, 6)
+    ]
+    for partition in "012":
+        of_it = [value for value in announced if value.startswith(partition)]
+        assert of_it == sorted(of_it)
 
 
 def test_verdicts_are_published_although_retention_took_the_records(world: World) -> None:

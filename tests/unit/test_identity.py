@@ -130,7 +130,7 @@ def test_both_halves_of_a_rename_carry_the_same_mark(source: dict[str, object]) 
     assert (here.reference_name, here.other_name) == ("SO-2", "SO-1")
 
 
-def test_what_is_remembered_of_an_identity_is_always_its_own() -> None:
+def test_what_is_remembered_of_an_identity_is_its_own_where_it_is_not_given() -> None:
     one = SourceIdentity("gtid", "0-1-7#1:b.1:4", transaction="0-1-7", log="1:b.1")
     another = SourceIdentity("gtid", "0-1-8#1:b.1:4", transaction="0-1-8", log="1:b.1")
     assert one.called("x") == SourceIdentity("gtid", "x") != one
