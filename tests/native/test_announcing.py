@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import astuple, replace
 
+from consumer.app_output import announcer_of
+from consumer.config import load
 from consumer.core import milestones
-from consumer.core.milestones import Announce, Milestone, announcement_by_msgspec, announcement_with, labels_text
+from consumer.core.milestones import (
+    Announce,
+    Milestone,
+    announcement,
+    announcement_by_msgspec,
+    announcement_with,
+    labels_text,
+)
 from consumer.native import Envelopes
 
 YEAR_1, YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
@@ -97,3 +107,11 @@ def test_fields_and_headers_of_another_form_are_refused(compiled: Envelopes) -> 
 def test_what_runs_is_compiled_where_it_can_be(compiled: Envelopes) -> None:
     assert compiled is not None
     assert milestones.announcement is not announcement_by_msgspec
+
+
+@pytest.mark.parametrize(("native", "writes"), [("true", announcement), ("false", announcement_by_msgspec)])
+def test_who_writes_events_is_configured(tmp_path: Path, native: str, writes: Announce) -> None:
+    path = tmp_path / "config.yaml"
+    kafka = "kafka:\n  bootstrap.servers: k:9092\n  group.id: g\n"
+    path.write_text(f"{kafka}postgres:\n  dsn: postgresql://h/d\ninput:\n  native: {native}\n", encoding="utf-8")
+    assert announcer_of(load(path)) is writes
