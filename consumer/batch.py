@@ -168,7 +168,7 @@ def publish_batch(batch: Batch, verdicts: Verdicts, publisher: Publisher, topics
 
 
 def _reached(batch: Batch, milestones: Sequence[Milestone]) -> list[Milestone]:
-    """What subscribers are to see of milestones in order of offset within each partition, which they stay in."""
+    """What subscribers are to see of milestones, which are and stay in order of offset within each partition."""
     first = batch.published_before
     return [
         m

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -124,7 +124,7 @@ def _value(
 ) -> None:
     """A create, an update, or what a snapshot read: the field has this value now."""
     event, ids = candidate.event, candidate.ids
-    if ids and _is_recorded(ids.values(), context, result):
+    if ids and not (context.recorded.isdisjoint(ids.values()) and result.ids.isdisjoint(ids.values())):
         result.skipped["duplicate"] += 1
         state.remember(event)
         result.changed[candidate.key] = state
@@ -153,12 +153,6 @@ def _value(
         result.changed[document_key] = document
     state.become(candidate.change.after, event)
     _touch(candidate.key, state, event, result)
-
-
-def _is_recorded(ids: Collection[str], context: Context, result: Evaluation) -> bool:
-    """Whether one of a change's milestones is in the table, or was given by this batch."""
-    there = not result.ids.isdisjoint(ids)
-    return there or (bool(context.recorded) and not context.recorded.isdisjoint(ids))
 
 
 def _changed(candidate: Candidate, came_from: tuple[str | None, str], result: Evaluation) -> tuple[Tracker, ...]:
@@ -232,7 +226,7 @@ def _milestone(
         id_, event.document_type, event.reference_name, change.track_field, change.after or "", tracker.name,
         came_from[0], came_from[1], context.revision, occurrence, event.reached_at, context.recorded_at, event.actor,
         event.identity.text, event.identity.kind, origin.topic_id, origin.partition, origin.offset, rule.announce,
-        silent, labels_text(rule.labels) if rule.labels else None, rule.owner or None,
+        silent, labels_text(rule.labels), rule.owner or None,
     )  # fmt: skip
 
 

@@ -70,13 +70,11 @@ class DocumentState(msgspec.Struct, gc=False):
         A redriven change counts as standing where it first stood: what was between there and here came after it.
         """
         identity = event.identity
-        self.recent = _before(identity.token, self.recent, 8)
+        self.recent = (identity.token + self.recent)[: 8 * REMEMBERED]
         if identity.pair:
-            self.recent_transactions = _before(identity.pair, self.recent_transactions, 16)
-        if event.first_origin is None:
-            self.origin = event.origin
-        elif not self.is_newer_than(event):
-            self.origin = event.first_origin
+            self.recent_transactions = (identity.pair + self.recent_transactions)[: 16 * REMEMBERED]
+        if not self.is_newer_than(event):
+            self.origin = event.first_origin or event.origin
 
     def become(self, value: str | None, event: ChangeEvent) -> None:
         """Takes a value on, unless this state is newer; `since` stays where the value was the same."""
@@ -111,9 +109,8 @@ class DocumentState(msgspec.Struct, gc=False):
 
     def count(self, tracker: str) -> int:
         """The next occurrence of a tracker for this document: 1, 2, …"""
-        occurrence = self.occurrences.get(tracker, 0) + 1
-        self.occurrences = {**self.occurrences, tracker: occurrence}
-        return occurrence
+        self.occurrences = {**self.occurrences, tracker: self.occurrences.get(tracker, 0) + 1}
+        return self.occurrences[tracker]
 
     def stay_within(self, trackers: tuple[str, ...], unjudged: tuple[tuple[str, str], ...], event: ChangeEvent) -> None:
         """Notes whose rules are met now, unless this state is newer. Who could not tell stays what it was."""
@@ -128,11 +125,6 @@ class DocumentState(msgspec.Struct, gc=False):
             return False
         logs = {pairs[at + 8 : at + 16] for at in range(0, len(pairs), 16) if pairs[at : at + 8] == transaction}
         return bool(logs) and log not in logs
-
-
-def _before(one: bytes, others: bytes, size: int) -> bytes:
-    """One before as many others as are kept."""
-    return (one + others)[: size * REMEMBERED] if others else one
 
 
 def _holds(tokens: bytes, token: bytes, size: int) -> bool:

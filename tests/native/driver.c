@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "hashing.h"
+#include "identities.h"
 #include "intake.h"
 #include "keys.h"
 
@@ -50,6 +51,16 @@ static Span read_array(void)
     return read_bytes(length);
 }
 
+/* What the source calls a change, and when it happened: the place that it stands in ends both texts alike. */
+static void name_change(const Span *source)
+{
+    Identity said;
+    put_identity(&said, source);
+    const size_t length = (size_t)(said.place_end - said.place);
+    if (memcmp(said.text_end - length, said.place, length) != 0 || reached_at(source, number_of(source[0])) < 0)
+        exit(2);
+}
+
 /* What is said of a text, with every byte of what is told of it read. */
 static int32_t said_of(Span text, const Plan *plan, Memories *memories, Facts *facts)
 {
@@ -60,6 +71,8 @@ static int32_t said_of(Span text, const Plan *plan, Memories *memories, Facts *f
         for (size_t byte = 0; byte < facts->span[at].length; byte++)
             if (facts->span[at].at[byte] == 0)
                 exit(2);
+    if (start != NOT_KEPT)
+        name_change(facts->span + start + plan->table[says].tracked + plan->table[says].columns);
     return says;
 }
 

@@ -6,6 +6,9 @@ from typing import Any
 
 from consumer.native import TableColumns
 
+YEAR_1, YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
+"""The first µs with four digits for its year, and the first with five."""
+
 COLUMNS: tuple[TableColumns, ...] = (
     (b"tabTask", (b"status", b"priority"), None),
     ("tabGröße".encode(), (b"status",), (b"owner",)),

@@ -22,8 +22,9 @@ from consumer.core.milestones import (
     labels_text,
 )
 from consumer.native import Envelopes
+from tests.native.samples import YEAR_1, YEAR_10000
+from tests.unit.samples import milestone as a_milestone
 
-YEAR_1, YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
 EVERY_BYTE_OF_ASCII = "".join(map(chr, range(128)))
 TEXTS = st.text() | st.sampled_from([EVERY_BYTE_OF_ASCII, "", "ö€😀\u2028", "\x7f\x80", '"\\' * 5_000])
 NUMBERS = st.integers(-(2**63), 2**63 - 1)
@@ -54,10 +55,6 @@ MILESTONES = st.builds(
     labels=st.none() | st.dictionaries(TEXTS, TEXTS, max_size=3).map(labels_text),
     owner=st.none() | TEXTS,
 )
-ONE = Milestone(
-    "id", "Project", "PROJ-1", "status", "Completed", "done", None, "observed", "r1", 1, 0, 1, None, "x", "gtid", "t",
-    0, 7, announce=True, silent=False,
-)  # fmt: skip
 
 
 @pytest.fixture
@@ -93,19 +90,19 @@ def test_what_cannot_be_said_is_refused(
     compiled_one: Announce, wrong: dict[str, object], error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        compiled_one(replace(ONE, **wrong))
+        compiled_one(replace(a_milestone(), **wrong))
 
 
 def test_fields_and_headers_of_another_form_are_refused(compiled: Envelopes) -> None:
-    fields, headers = astuple(ONE), (("a", b"b"),) * 4
+    fields, headers = astuple(a_milestone()), (("a", b"b"),) * 4
     assert compiled.announcement(fields, headers)[2][0] == ("a", b"b")
     for wrong in ((fields[1:], headers), (fields, headers[1:]), ([*fields], headers), (fields, [*headers])):
         with pytest.raises(TypeError):
             compiled.announcement(*wrong)
 
 
-def test_what_runs_is_compiled_where_it_can_be(compiled: Envelopes) -> None:
-    assert compiled is not None
+@pytest.mark.usefixtures("compiled")
+def test_what_runs_is_compiled_where_it_can_be() -> None:
     assert milestones.announcement is not announcement_by_msgspec
 
 

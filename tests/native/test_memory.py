@@ -64,6 +64,15 @@ def _whole() -> Iterator[bytes]:
             for separators in ((",", ":"), (", ", ": ")):
                 for escaped in (True, False):
                     yield json.dumps(one, separators=separators, ensure_ascii=escaped).encode()
+    yield from map(_in_transaction, ("0-1-7", "g" * 1_000), ("binlog.000001", "f" * 1_000), (7, 10**18 - 1))
+
+
+def _in_transaction(gtid: str, file: str, most: int) -> bytes:
+    """A usual change with everything that names it."""
+    one = envelope("tabGröße", "Open", "Done")
+    one["source"] |= {"gtid": gtid, "file": file, "server_id": most, "pos": most, "row": most, "ts_us": most}
+    one["transaction"] = {"id": "x", "total_order": most}
+    return json.dumps(one, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _damaged(seed: int, count: int) -> Iterator[bytes]:

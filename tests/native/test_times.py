@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from consumer.core import times
 from consumer.core.times import iso_time_by_datetime
 from consumer.native import Envelopes
+from tests.native.samples import YEAR_1, YEAR_10000
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-YEAR_1, YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000
 A_DAY = 86_400_000_000
 
 
