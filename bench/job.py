@@ -1,21 +1,25 @@
-"""One worker of the real program on a topic, until its end. Prints one JSON line.
+"""Workers of the real program on a topic, until its end. Each prints a line of JSON.
 
+Several are forked as `run --workers` has them forked, and what they are forked from prints a line, too.
 The rate counts from the first record in hand to the last commit, as bench/raw.py counts.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from prometheus_client import REGISTRY
 
 from bench.memory import peak_mb
 from consumer.app import prepare, topics_of, trackers_in_force, until_end_targets, worker_for
-from consumer.config import load
+from consumer.config import Settings, load
+from consumer.nursery import become_workers
 from consumer.tuning import tune
 
 
@@ -44,8 +48,31 @@ def _cpu_s() -> float:
 
 
 def main() -> None:
-    """Arguments: config file."""
-    settings = load(Path(sys.argv[1]))
+    """Arguments: config file, how many workers if not one."""
+    _, config, *count = sys.argv
+    if count and count != ["1"]:
+        _become_workers(int(count[0]))
+    _work(load(Path(config)))
+
+
+def _become_workers(count: int) -> None:
+    """Returns in each of them."""
+    supervisor, _never_closed = os.pipe()
+    try:
+        born = become_workers(count, supervisor, ended=lambda _: None)
+    except SystemExit:
+        _say({"records": 0, "cpu_s": _cpu_s(), "start_cpu_s": _cpu_s(), "peak_mb": peak_mb()})
+        raise
+    if born.instead_of is not None:
+        sys.exit(f"a worker was killed: {born.instead_of}")
+
+
+def _say(result: Mapping[str, object]) -> None:
+    """In one piece: others write to the same pipe."""
+    sys.stdout.write(f"{json.dumps(result)}\n")
+
+
+def _work(settings: Settings) -> None:
     topics = topics_of(settings)
     prepare(settings, topics)
     clock = _Clock()
@@ -64,7 +91,7 @@ def main() -> None:
         "stages": {s.labels["stage"]: round(s.value, 3) for f in REGISTRY.collect() for s in f.samples
                    if s.name.endswith("stage_seconds_sum")},
     }  # fmt: skip
-    print(json.dumps(result))
+    _say(result)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -92,8 +92,9 @@ class Lab:
     def job(self, deployed: Deployed, workers: int = 1) -> Measured:
         """The job from the stream's beginning to its end, by several processes; rows are checked one by one."""
         self._fill(deployed.stream)
-        ran = [begun([sys.executable, "-m", "bench.worker", str(deployed.config)]) for _ in range(workers)]
-        results = [finished() for finished in ran]
+        command = [sys.executable, "-m", "bench.worker", str(deployed.config), str(workers)]
+        # Beside what the program says of its work, if it has to say something.
+        results = [json.loads(line) for line in printed(command) if line.startswith("{")]
         self.check_rows(deployed)
         records = sum(result["records"] for result in results)
         # A second worker may come too late to get anything of a short stream.
@@ -181,22 +182,17 @@ def topic_of(stream: str) -> str:
 
 
 def run(module: str, *arguments: str) -> dict[str, Any]:
-    """What a module of the bench prints, in a process of its own."""
-    return begun([sys.executable, "-m", module, *arguments])()
+    """What a module of the bench prints last, in a process of its own."""
+    result: dict[str, Any] = json.loads(printed([sys.executable, "-m", module, *arguments])[-1])
+    return result
 
 
-def begun(command: Sequence[str]) -> Callable[[], dict[str, Any]]:
-    """A command that prints one line of JSON, begun; the call waits for it."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-    def finished() -> dict[str, Any]:
-        said, _ = process.communicate()
-        if process.returncode:
-            sys.exit(f"{' '.join(command[:3])} … ended with {process.returncode}")
-        result: dict[str, Any] = json.loads(said.splitlines()[-1])
-        return result
-
-    return finished
+def printed(command: Sequence[str]) -> list[str]:
+    """The lines of a command that has to succeed."""
+    ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if ran.returncode:
+        sys.exit(f"{' '.join(command[:3])} … ended with {ran.returncode}")
+    return ran.stdout.splitlines()
 
 
 def program(*arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:

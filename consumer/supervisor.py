@@ -1,108 +1,108 @@
-"""`run --workers N`: one process each, restarted when one dies, stopped together."""
+"""`run --workers N`: several processes that one looks after, with one set of metrics."""
 
 from __future__ import annotations
 
 import os
+import select
 import signal
+import socket
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import structlog
 from prometheus_client import CollectorRegistry, multiprocess
 
+from consumer.stopping import SIGNALS
+
 log = structlog.get_logger(__name__)
 
 _RESTART_PAUSE_S = 1.0
+_POLL_S = 0.1
 _SUPERVISED = "MILESTONES_SUPERVISED"
-"""Names the descriptor that a worker reads from: nobody writes there, and it ends with the supervisor."""
+"""Names the descriptor that ends with the supervisor: nobody writes there."""
 
 
-def is_supervised() -> bool:
-    """Whether this process was started by a supervisor."""
-    return _SUPERVISED in os.environ
+def supervised_by() -> int | None:
+    """The descriptor that ends with the supervisor of this process, if it has one."""
+    said = os.environ.get(_SUPERVISED)
+    return None if said is None else int(said)
 
 
-def when_abandoned(deed: Callable[[], None]) -> None:
-    """Does something, in a thread of its own, once the supervisor of this process is gone, however it ended."""
-    descriptor = int(os.environ[_SUPERVISED])
-
-    def wait() -> None:
-        os.read(descriptor, 1)
-        log.warning("the supervisor is gone, this worker drains")
-        deed()
-
-    threading.Thread(target=wait, daemon=True, name="supervised").start()
+def mark_ended(pid: int) -> None:
+    """Takes a process that has ended, or is no worker, out of the metrics."""
+    multiprocess.mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
 
 class Supervisor:
-    """Runs `count` copies of a command.
+    """Runs a command that forks workers (`consumer.nursery`), and gathers their metrics.
 
-    A worker that was killed is started again. One that ends with an error of its own (exit 1 or 2) asks for a person:
-    the others drain and the supervisor ends with that code. If the supervisor itself is killed, all drain.
+    If the command is killed, its workers drain, and it is run again. If the supervisor itself is killed, all drain.
     """
 
-    def __init__(self, command: Sequence[str], count: int) -> None:
-        self._command, self._count = command, count
-        # Held open by this process alone: its workers see the end of it, even if this one is killed.
-        self._watched, self._alive = os.pipe()
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = command
         self._folder = TemporaryDirectory(prefix="milestones-metrics-")
-        self._workers: list[subprocess.Popen[bytes]] = []
+        self._nursery: subprocess.Popen[bytes] | None = None
         self._stopping = False
         self.registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(self.registry, path=self._folder.name)  # type: ignore[no-untyped-call]
 
     def run(self) -> int:
-        """Until all have ended; returns the exit code."""
+        """Until all have ended; returns the command's exit code.
+
+        Where the command was killed and a stop is asked for while its workers drain, they go on draining by themselves.
+        """
         # The second signal, too, is passed on first.
         signal.set_wakeup_fd(-1)
-        for sign in (signal.SIGTERM, signal.SIGINT):
+        for sign in SIGNALS:
             signal.signal(sign, self._on_signal)
-        self._workers = [self._start() for _ in range(self._count)]
-        code = 0
-        while self._workers:
-            time.sleep(0.1)
-            for worker in list(self._workers):
-                code = self._look_after(worker) or code
-        return code
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        own = {"PROMETHEUS_MULTIPROC_DIR": self._folder.name, _SUPERVISED: str(self._watched)}
-        # In a session of its own: Ctrl-C reaches a worker once, from here, and it drains.
-        return subprocess.Popen(
-            self._command, env={**os.environ, **own}, start_new_session=True, pass_fds=(self._watched,)
-        )
-
-    def _look_after(self, worker: subprocess.Popen[bytes]) -> int:
-        code = worker.poll()
-        if code is None:
-            return 0
-        self._workers.remove(worker)
-        multiprocess.mark_process_dead(worker.pid, self._folder.name)  # type: ignore[no-untyped-call]
-        if code < 0 and not self._stopping:
-            log.warning("worker was killed, starting another", pid=worker.pid, signal=-code)
+        code = self._run_once()
+        while code < 0 and not self._stopping:
             time.sleep(_RESTART_PAUSE_S)
-            self._workers.append(self._start())
-            return 0
-        if code > 0:
-            self.stop(signal.SIGTERM)
+            if not self._stopping:
+                code = self._run_once()
         return max(code, 0)
 
-    def _on_signal(self, number: int, _: object) -> None:
-        self.stop(signal.Signals(number))
+    def _run_once(self) -> int:
+        """Returns the command's exit code; negative is the signal that killed it."""
+        # Theirs is open as long as one of them lives, the supervisor's as long as that does.
+        link, theirs = socket.socketpair()
+        with link:
+            with theirs:
+                self._nursery = self._begun(theirs.fileno())
+            if self._stopping:
+                self._nursery.terminate()
+            code = self._nursery.wait()
+            if code < 0 and not self._stopping:
+                log.warning(
+                    "what forks workers was killed; it is started again when they have drained",
+                    pid=self._nursery.pid,
+                    signal=-code,
+                )
+            while not self._stopping and not select.select([link], [], [], _POLL_S)[0]:
+                pass
+        self._forget_workers()
+        return code
 
-    def stop(self, sign: signal.Signals) -> None:
-        """Passes a signal on to every worker; a second one ends them at once."""
+    def _begun(self, link: int) -> subprocess.Popen[bytes]:
+        own = {"PROMETHEUS_MULTIPROC_DIR": self._folder.name, _SUPERVISED: str(link)}
+        # In a session of its own: Ctrl-C reaches a worker once, from here, and it drains.
+        return subprocess.Popen(self._command, env={**os.environ, **own}, start_new_session=True, pass_fds=(link,))
+
+    def _forget_workers(self) -> None:
+        """What those said of themselves that are gone counts no more."""
+        for gauge in Path(self._folder.name).glob("gauge_live*.db"):
+            gauge.unlink()
+
+    def _on_signal(self, _: int, __: object) -> None:
         self._stopping = True
-        for worker in self._workers:
-            worker.send_signal(sign)
+        if self._nursery is not None:
+            self._nursery.terminate()
 
     def close(self) -> None:
         """Removes what the workers wrote for /metrics."""
-        for descriptor in (self._watched, self._alive):
-            os.close(descriptor)
         if Path(self._folder.name).exists():
             self._folder.cleanup()

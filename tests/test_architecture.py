@@ -19,8 +19,8 @@ LAYERS: dict[str, set[str]] = {
     "__main__": {"cli", "tuning"},
     "cli": {
         "demo", "insight", "app", "app_audit", "app_backtest", "app_doctor", "app_explain", "app_replay", "captured",
-        "app_trying", "explanations", "redriving", "diagnosis", "supervisor", "probes", "patience", "tuning",
-        "log_lines", "stopping", "worker", "metrics", "config", "postgres", "core", "errors", "packaged",
+        "app_trying", "explanations", "redriving", "diagnosis", "supervisor", "nursery", "probes", "patience",
+        "tuning", "log_lines", "stopping", "worker", "metrics", "config", "postgres", "core", "errors", "packaged",
     },
     "demo": {
         "app", "captured", "worker", "config", "config_sections", "metrics", "kafka", "postgres", "formats", "core",
@@ -50,7 +50,8 @@ LAYERS: dict[str, set[str]] = {
     },
     "app_trying": {"app", "trying", "config", "config_file", "formats", "core", "errors"},
     "trying": {"core"},
-    "supervisor": set(),
+    "supervisor": {"stopping"},
+    "nursery": {"stopping", "errors"},
     "probes": {"errors"},
     "worker": {
         "assignment", "batch", "fencing", "notices", "pacing", "ports", "metrics", "faults", "tuning", "core", "errors",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from confluent_kafka import Consumer, TopicPartition
 from psycopg.conninfo import conninfo_to_dict
 
 from bench.generate import create_topic
-from bench.lab import PARTITIONS, Lab, Measured, begun, topic_of
+from bench.lab import PARTITIONS, Lab, Measured, printed, topic_of
 from tests.services.cached import CACHE, in_place_of
 from tests.services.cached import run as run_quietly
 
@@ -105,7 +106,7 @@ def _peer(lab: Lab, name: str) -> Measured:
     database = _jdbc(dsn) if peer.java else dsn
     records = lab.records("plain")
     work = [lab.kafka.bootstrap_servers, topic_of("plain"), str(records), topic, database, *peer.arguments]
-    said = begun([*peer.command(), *work])()
+    said = json.loads(printed([*peer.command(), *work])[-1])
     expected = len(lab.expected("plain"))
     if peer.topic and (events := _events(lab.kafka.bootstrap_servers, topic)) != expected:
         sys.exit(f"{name}: {events} events, not {expected}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,11 +27,12 @@ from consumer.app import (
 from consumer.cli.output import DEFAULT_CONFIG, ConfigOption, console, errors, set_up_logging, show_plan
 from consumer.config import Settings, load
 from consumer.log_lines import guard_output
+from consumer.nursery import Born, become_workers
 from consumer.patience import patiently
 from consumer.postgres.take_over import take_over
 from consumer.probes import Probes
 from consumer.stopping import Stopping
-from consumer.supervisor import Supervisor, is_supervised, when_abandoned
+from consumer.supervisor import Supervisor, mark_ended, supervised_by
 from consumer.tuning import tune
 
 log = structlog.get_logger(__name__)
@@ -51,12 +53,17 @@ def run(
     ] = False,
 ) -> None:
     """Run the consumer: change events in, milestones stored once and announced once."""
+    born = _become_workers(workers)
     guard_output(metrics.LOG_LINES_DROPPED.inc)
     set_up_logging()
     settings = load(config)
     stopping = Stopping()
-    if is_supervised():
-        when_abandoned(stopping.ask)
+    if born is not None:
+        # Who looks at the metrics sees from now on that there is one more, which is not ready yet.
+        metrics.READY.set(0)
+        if born.instead_of is not None:
+            log.warning("worker was killed, this one replaces it", **born.instead_of._asdict())
+        born.when_abandoned(stopping.ask)
         _work(settings, stopping, until_end=until_end, allow_gap=allow_gap)
         return
     if workers == 1:
@@ -66,6 +73,15 @@ def run(
         return
     _apply_trackers(settings)
     raise typer.Exit(_supervise(settings, config, workers, until_end=until_end, allow_gap=allow_gap))
+
+
+def _become_workers(count: int) -> Born | None:
+    """Returns in every worker of a supervisor; None where this process has none."""
+    supervisor = supervised_by()
+    if supervisor is None:
+        return None
+    mark_ended(os.getpid())
+    return become_workers(count, supervisor, mark_ended)
 
 
 def _apply_trackers(settings: Settings) -> None:
@@ -91,7 +107,8 @@ def _supervise(settings: Settings, config: Path, workers: int, *, until_end: boo
     topics = topics_of(settings)
     patiently(lambda: prepare(settings, topics))
     flags = [flag for flag, wanted in (("--until-end", until_end), ("--allow-gap", allow_gap)) if wanted]
-    supervisor = Supervisor([sys.executable, "-m", "consumer", "run", "--config", str(config), *flags], workers)
+    arguments = ["--config", str(config), "--workers", str(workers), *flags]
+    supervisor = Supervisor([sys.executable, "-m", "consumer", "run", *arguments])
     try:
         with _probes(settings, supervisor.registry):
             return supervisor.run()

@@ -1,27 +1,19 @@
 """One partition stands still behind a transaction that somebody left open: liveness says which; the others go on."""
 
 import re
-from contextlib import closing
-from http.client import HTTPConnection
 
 import pytest
 
+from tests.processes.probed import answer
 from tests.processes.truth import changes, milestones
 from tests.processes.workers import Deployment
-from tests.services.server_process import LOOPBACK, free_port
+from tests.services.server_process import free_port
 
 _STUCK = re.compile(r'^milestones_partition_stuck_seconds\{partition="(\d+)",topic="[^"]+"\} (\S+)', re.MULTILINE)
 
 
-def _get(port: int, path: str) -> tuple[int, str]:
-    with closing(HTTPConnection(LOOPBACK, port, timeout=10)) as connection:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-
-
 def _stuck(port: int) -> dict[int, float]:
-    return {int(number): float(seconds) for number, seconds in _STUCK.findall(_get(port, "/metrics")[1])}
+    return {int(number): float(seconds) for number, seconds in _STUCK.findall(answer(port, "/metrics")[1])}
 
 
 @pytest.mark.fault("50", "a transaction left open upstream: the partition that is stuck is named")
@@ -45,11 +37,11 @@ def test_a_transaction_left_open_upstream_shows_as_a_partition_that_is_stuck(
         open_one.produce(deployment.topic, change.value, change.key, 1, headers=change.headers)
     open_one.flush(10)
     deployment.feed([change for change in stream[200:] if change.partition(2) == 0])
-    deployment.wait(lambda: _get(port, "/livez")[1].count("\n") > 1, "liveness names it")
-    status, said = _get(port, "/livez")
+    deployment.wait(lambda: answer(port, "/livez")[1].count("\n") > 1, "liveness names it")
+    status, said = answer(port, "/livez")
     assert status == 200
     assert re.fullmatch(rf"ok\n{deployment.topic}-1: nothing was published for \d+ s, though more is there\n", said)
-    assert _get(port, "/readyz") == (200, "ok\n")
+    assert answer(port, "/readyz") == (200, "ok\n")
     stuck = _stuck(port)
     assert stuck[1] > 3
     assert stuck[0] < 3
@@ -57,6 +49,6 @@ def test_a_transaction_left_open_upstream_shows_as_a_partition_that_is_stuck(
     open_one.commit_transaction(10)
     deployment.wait_until_published()
     deployment.wait(lambda: set(_stuck(port).values()) == {0.0}, "nothing stands still")
-    assert _get(port, "/livez") == (200, "ok\n")
+    assert answer(port, "/livez") == (200, "ok\n")
     deployment.drain()
     deployment.assert_exactly(milestones(stream))

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -78,8 +79,13 @@ class WorkerProcess:
         return self.is_running and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
 
     def children(self) -> list[int]:
-        """The workers that a supervisor started."""
-        return [child.pid for child in psutil.Process(self.pid).children() if _is_alive(child)]
+        """The workers of a supervisor, which are its grandchildren."""
+        below = psutil.Process(self.pid).children(recursive=True)
+        return [process.pid for process in below if _parent(process) not in (None, self.pid)]
+
+    def forking(self) -> list[int]:
+        """What a supervisor has its workers forked from, while it runs."""
+        return [child.pid for child in psutil.Process(self.pid).children() if _parent(child) is not None]
 
     def freeze(self) -> None:
         """SIGSTOP."""
@@ -325,17 +331,20 @@ class Deployment:
         """Ends what still runs."""
         for worker in self._workers:
             if worker.is_running:
-                for child in worker.children():
-                    os.kill(child, signal.SIGKILL)
+                below = psutil.Process(worker.pid).children(recursive=True)
                 worker.kill()
+                for process in below:
+                    with suppress(psutil.NoSuchProcess):
+                        process.kill()
 
     def logs(self) -> str:
         """The ends of all workers' logs."""
         return "\n".join(f"--- worker {at}\n{worker.log[-8_000:]}" for at, worker in enumerate(self._workers))
 
 
-def _is_alive(child: psutil.Process) -> bool:
+def _parent(process: psutil.Process) -> int | None:
+    """The process id of its parent; None if it has ended."""
     try:
-        return child.status() != psutil.STATUS_ZOMBIE
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.ppid()
     except psutil.NoSuchProcess:
-        return False
+        return None
