@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, chain
 from typing import Any
 
 import msgspec
@@ -27,12 +28,17 @@ def origin_columns(origins: Sequence[Origin], offsets: str) -> dict[str, object]
 
 
 def key_columns(keys: Iterable[StateKey]) -> dict[str, object]:
-    """The keys of document states."""
-    keys = list(keys)
+    """The keys of document states: each type and field once, and where its names stand among all, counted from 1."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for type_, name, field in keys:
+        kinds.setdefault((type_, field), []).append(name)
+    lasts = [*accumulate(map(len, kinds.values()))]
     return {
-        "types": array([k.reference_type for k in keys]),
-        "names": array([k.reference_name for k in keys]),
-        "fields": array([k.track_field for k in keys]),
+        "types": array([type_ for type_, _ in kinds]),
+        "fields": array([field for _, field in kinds]),
+        "firsts": array([1, *(last + 1 for last in lasts[:-1])]),
+        "lasts": array(lasts),
+        "names": array([*chain.from_iterable(kinds.values())]),
     }
 
 

@@ -107,15 +107,17 @@ on conflict (revision, topic_id, partition) do nothing;
 
 -- name: lock_states
 -- Of documents never seen there is no row to lock yet: whoever adds it first, in save_states, was first.
+-- All names of a type are one condition on the index, which goes from page to page, not from its root to each name.
 select state.reference_type, state.reference_name, state.track_field, state.known, state.value,
        (extract(epoch from state.since) * 1000000)::bigint, (extract(epoch from state.ended_at) * 1000000)::bigint,
        state.occurrences, state.recent, state.recent_transactions, state.moved_to,
        state.origin_topic_id, state.origin_partition, state.origin_offset, state.within
 from document_state state
-join unnest(%(types)s::text[], %(names)s::text[], %(fields)s::text[]) as key (reference_type, reference_name, track_field)
-    on state.reference_type = key.reference_type
-    and state.reference_name = key.reference_name
-    and state.track_field = key.track_field
+join unnest(%(types)s::text[], %(fields)s::text[], %(firsts)s::integer[], %(lasts)s::integer[])
+    as kind (reference_type, track_field, first, last)
+    on state.reference_type = kind.reference_type
+    and state.track_field = kind.track_field
+    and state.reference_name = any((%(names)s::text[])[kind.first:kind.last])
 order by state.reference_type, state.reference_name, state.track_field
 for update of state;
 
