@@ -161,6 +161,19 @@ def test_states_come_back_as_they_were_saved(store: WholeStore) -> None:
     assert found == {**saved, key_of("SO-4"): DocumentState()}
 
 
+def test_states_are_told_apart_by_type_and_field_though_their_names_are_the_same(store: WholeStore) -> None:
+    names = ["1", "2", "\"3\", {4}\\", "5, 6", "NULL", "你好 😀"]
+    keys = [StateKey(type_, name, field) for type_ in ("A", "B") for name in names for field in ("x", "y")]
+    saved = {key: DocumentState(known=True, value=str(number)) for number, key in enumerate(keys)}
+    with store.transaction({ZERO: span(5)}) as tx:
+        tx.document_states(saved)
+        tx.record(evaluation(states=saved), [])
+    # Some of each type, the fields by turns, and names that only another type or field has.
+    asked = [*keys[1::3], StateKey("A", "7", "x"), StateKey("C", "1", "x"), StateKey("B", "2", "z")]
+    with store.transaction({ZERO: span(6, stored=5)}) as tx:
+        assert tx.document_states(asked) == {key: saved.get(key, DocumentState()) for key in asked}
+
+
 def test_states_of_names_that_a_document_moved_to_are_followed(store: WholeStore) -> None:
     saved = {
         key_of("A"): DocumentState(known=True, moved_to="B"),

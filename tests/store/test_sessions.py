@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
+from typing import Any
 
 import psycopg
 import pytest
@@ -15,6 +16,7 @@ from consumer.postgres.connection import SessionLimits, connect
 from consumer.postgres.positions import stored_positions
 from consumer.postgres.store import Store
 from consumer.postgres.take_over import take_over
+from consumer.postgres.transaction import StoreTransaction
 from tests.services.service import wait_until
 from tests.store.test_contract import evaluation, reached
 from tests.unit.samples import TOPIC, TOPIC_ID, key_of
@@ -153,6 +155,36 @@ def test_states_stay_locked_until_the_transaction_ends(open_store: OpenStore) ->
             waiting.document_states([key_of()])
     with second.transaction(other_partition) as free:
         assert key_of() in free.document_states([key_of()])
+
+
+def test_states_are_found_by_the_index_though_the_session_began_with_an_empty_table(
+    migrated: str, open_store: OpenStore
+) -> None:
+    with psycopg.connect(migrated) as somebody:
+        # Nobody tells PostgreSQL how many rows there are.
+        somebody.execute("alter table document_state set (autovacuum_enabled = false)")
+    store = open_store()
+    store.create_positions(list(span(0).values()))
+    names = [f"SO-{number:05}" for number in range(20_000)]
+    for batch, name in enumerate(names[:20]):
+        with store.transaction(span(batch + 1, stored=batch)) as tx:
+            tx.record(evaluation(states=counted(tx.document_states([key_of(name)]))), [])
+    with psycopg.connect(migrated) as somebody:
+        somebody.execute(
+            "insert into document_state (reference_type, reference_name, track_field)"
+            " select 'Sales Order', unnest(%s::text[]), 'status'",
+            (names[20:],),
+        )
+    with store.transaction(span(21, stored=20)) as tx:
+        assert len(tx.document_states([key_of(name) for name in names[::20]])) == 1_000
+        assert rows_read(tx) == 1_000
+
+
+def rows_read(tx: StoreTransaction) -> int:
+    """Of document states, by this transaction so far, through the index or without it."""
+    query = "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relname = 'document_state'"
+    row: Any = tx._connection.execute(query).fetchone()
+    return int(row[0])
 
 
 def test_who_stores_a_new_document_second_evaluates_it_again(open_store: OpenStore) -> None:
