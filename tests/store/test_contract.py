@@ -162,7 +162,7 @@ def test_states_come_back_as_they_were_saved(store: WholeStore) -> None:
 
 
 def test_states_are_told_apart_by_type_and_field_though_their_names_are_the_same(store: WholeStore) -> None:
-    names = ["1", "2", "\"3\", {4}\\", "5, 6", "NULL", "你好 😀"]
+    names = ["1", "2", '"3", {4}\\', "5, 6", "NULL", "你好 😀"]
     keys = [StateKey(type_, name, field) for type_ in ("A", "B") for name in names for field in ("x", "y")]
     saved = {key: DocumentState(known=True, value=str(number)) for number, key in enumerate(keys)}
     with store.transaction({ZERO: span(5)}) as tx:
