@@ -99,7 +99,7 @@ class StoreTransaction:
         return states
 
     def _lock(self, keys: Collection[StateKey]) -> dict[StateKey, DocumentState]:
-        # Never prepared: a plan that was made while the table was small would read all of it for every batch when it has
+        # Never prepared: a plan that was made while the table was small would read all of it for each batch when it has
         # grown, until PostgreSQL counts its rows again. It takes a quarter of a millisecond.
         cursor = self._connection.execute(_SQL["lock_states"], key_columns(keys), prepare=False, binary=True)
         rows: list[Any] = cursor.fetchall()
