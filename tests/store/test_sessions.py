@@ -166,7 +166,7 @@ def test_states_are_found_by_the_index_though_the_session_began_with_an_empty_ta
     store = open_store()
     store.create_positions(list(span(0).values()))
     names = [f"SO-{number:05}" for number in range(20_000)]
-    for batch, name in enumerate(names[:20]):
+    for batch, name in enumerate(names[:20] * 3):
         with store.transaction(span(batch + 1, stored=batch)) as tx:
             tx.record(evaluation(states=counted(tx.document_states([key_of(name)]))), [])
     with psycopg.connect(migrated) as somebody:
@@ -175,13 +175,16 @@ def test_states_are_found_by_the_index_though_the_session_began_with_an_empty_ta
             " select 'Sales Order', unnest(%s::text[]), 'status'",
             (names[20:],),
         )
-    with store.transaction(span(21, stored=20)) as tx:
-        assert len(tx.document_states([key_of(name) for name in names[::20]])) == 1_000
-        assert rows_read(tx) == 1_000
+    with store.transaction(span(61, stored=60)) as tx:
+        before = rows_read(tx)
+        found = tx.document_states([key_of(name) for name in names[::20]])
+        locked = rows_read(tx)
+        tx.record(evaluation(states=counted(found)), [])
+        assert (len(found), locked - before, rows_read(tx) - locked) == (1_000, 1_000, 1_000)
 
 
 def rows_read(tx: StoreTransaction) -> int:
-    """Of document states, by this transaction so far, through the index or without it."""
+    """Of document states, by this session so far, through the index or without it."""
     query = "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relname = 'document_state'"
     # Only the session itself can tell, and only until it commits.
     row: Any = tx._connection.execute(query).fetchone()  # noqa: SLF001
