@@ -13,6 +13,13 @@ from tests.processes.truth import changes, milestones
 from tests.processes.workers import Deployment
 from tests.services.server_process import LOOPBACK, free_port
 
+_ABANDONED = "nobody looks after this worker any more, it drains"
+_LAST_LOOP = re.compile(r"^milestones_worker_last_loop_timestamp_seconds (\S+)", re.MULTILINE)
+
+
+def _last_loop(port: int) -> float:
+    return min((float(said) for said in _LAST_LOOP.findall(answer(port, "/metrics")[1])), default=0.0)
+
 
 def test_four_partitions_go_from_one_member_to_two_and_back(deployment: Deployment) -> None:
     stream = changes(3_000)
@@ -55,14 +62,6 @@ def test_a_supervised_worker_that_is_killed_is_started_again(deployment: Deploym
     deployment.wait_until_published()
     deployment.drain()
     deployment.assert_exactly(milestones(stream))
-
-
-_ABANDONED = "nobody looks after this worker any more, it drains"
-_LAST_LOOP = re.compile(r"^milestones_worker_last_loop_timestamp_seconds (\S+)", re.MULTILINE)
-
-
-def _last_loop(port: int) -> float:
-    return min((float(said) for said in _LAST_LOOP.findall(answer(port, "/metrics")[1])), default=0.0)
 
 
 def test_the_workers_of_a_supervisor_that_is_killed_drain_and_end(deployment: Deployment) -> None:
