@@ -12,7 +12,7 @@ import msgspec
 from consumer.core.milestones import Milestone
 from consumer.errors import Fatal
 from consumer.postgres.columns import milestone_columns
-from consumer.postgres.connection import Connection, connect, translated
+from consumer.postgres.connection import Connection, connect, look_up, translated
 from consumer.postgres.migrate import check_schema
 from consumer.postgres.statements import statements
 
@@ -49,7 +49,7 @@ class RepairedTables:
         columns = milestone_columns(milestones)
         if self._connection.execute(_RECORD_WHAT_IS_MISSING, columns).rowcount == len(milestones):
             return [*milestones]
-        rows: list[Any] = self._connection.execute(_STORE["recorded_before"], {"ids": columns["ids"]}).fetchall()
+        rows = look_up(self._connection, _STORE["recorded_before"], {"ids": columns["ids"]})
         before = {row[0] for row in rows}
         return [milestone for milestone in milestones if milestone.id not in before]
 

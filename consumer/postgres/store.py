@@ -15,7 +15,7 @@ from consumer.errors import MilestonesError, StoreDown, Superseded
 from consumer.faults import fault_point
 from consumer.postgres.arrays import array
 from consumer.postgres.blockers import end_blockers
-from consumer.postgres.connection import Connection, SessionLimits, connect, translated
+from consumer.postgres.connection import Connection, SessionLimits, connect, look_up, translated
 from consumer.postgres.migrate import check_schema
 from consumer.postgres.statements import statements
 from consumer.postgres.transaction import StoreTransaction
@@ -163,8 +163,8 @@ class Store:
             return [], []
         columns = _ranges(list(todo.values()))
         with self._statement() as connection:
-            rows: list[Any] = connection.execute(_SQL["stored_milestones"], columns).fetchall()
-            letters: list[Any] = connection.execute(_SQL["stored_dead_letters"], columns).fetchall()
+            rows = look_up(connection, _SQL["stored_milestones"], columns)
+            letters = look_up(connection, _SQL["stored_dead_letters"], columns)
         for topic, partition, next_offset, *_ in rows:
             if next_offset != todo[Partition(topic, partition)].stored_after:
                 raise Superseded(f"PostgreSQL holds {topic}-{partition} up to {next_offset}, not what was stored")

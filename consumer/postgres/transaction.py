@@ -17,7 +17,7 @@ from consumer.errors import AlreadyRecorded, DocumentAppeared, MilestonesError, 
 from consumer.faults import fault_point
 from consumer.postgres.arrays import array
 from consumer.postgres.columns import alias_columns, key_columns, milestone_columns, origin_columns, state_columns
-from consumer.postgres.connection import Connection
+from consumer.postgres.connection import Connection, look_up
 from consumer.postgres.sending import Sending
 from consumer.postgres.statements import statements
 
@@ -99,17 +99,14 @@ class StoreTransaction:
         return states
 
     def _lock(self, keys: Collection[StateKey]) -> dict[StateKey, DocumentState]:
-        # Never prepared: a plan that was made while the table was small would read all of it for each batch when it has
-        # grown, until PostgreSQL counts its rows again. It takes a quarter of a millisecond.
-        cursor = self._connection.execute(_SQL["lock_states"], key_columns(keys), prepare=False, binary=True)
-        rows: list[Any] = cursor.fetchall()
+        rows = look_up(self._connection, _SQL["lock_states"], key_columns(keys), binary=True)
         return {StateKey(*row[:3]): _state(row[3:]) for row in rows}
 
     def first_halves(self, keys: Sequence[AliasKey]) -> dict[AliasKey, str]:
         """For renames seen before: the half that was seen first, or `both`."""
         if not keys:
             return {}
-        rows: list[Any] = self._connection.execute(_SQL["known_aliases"], alias_columns(keys)).fetchall()
+        rows = look_up(self._connection, _SQL["known_aliases"], alias_columns(keys))
         return {AliasKey(*row[:4]): row[4] for row in rows}
 
     def follow(self, trackers: Sequence[FollowedTracker]) -> Sequence[str]:
@@ -178,7 +175,7 @@ class StoreTransaction:
 
     def _already_recorded(self, milestones: Sequence[Milestone]) -> AlreadyRecorded:
         ids = array([milestone.id for milestone in milestones])
-        rows = self._connection.execute(_SQL["recorded_before"], {"ids": ids}).fetchall()
+        rows = look_up(self._connection, _SQL["recorded_before"], {"ids": ids})
         return AlreadyRecorded(frozenset(str(row[0]) for row in rows))
 
 

@@ -155,28 +155,29 @@ from (
 order by reference_type, reference_name, track_field;
 
 -- name: change_states
--- Those that are there: they were locked. Materialized: a generic plan would join document_state by type and field first,
--- and so read every document of the type, for each row of the batch.
-with state as materialized (
+-- Those that are there: they were locked. An insert that always meets them, for it has no plan to choose: an update from a
+-- join, planned when the table was small, would read all of it for each batch when it has grown. It costs the same.
+insert into document_state (reference_type, reference_name, track_field, known, value, since, ended_at, occurrences,
+                            recent, recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset,
+                            within)
+select reference_type, reference_name, track_field, known, value, since, ended_at, occurrences, recent,
+       recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset, within
+from (
     -- include given_states
-)
-update document_state
-set known = state.known,
-    value = state.value,
-    since = state.since,
-    ended_at = state.ended_at,
-    occurrences = state.occurrences,
-    recent = state.recent,
-    recent_transactions = state.recent_transactions,
-    moved_to = state.moved_to,
-    origin_topic_id = state.origin_topic_id,
-    origin_partition = state.origin_partition,
-    origin_offset = state.origin_offset,
-    within = state.within
-from state
-where document_state.reference_type = state.reference_type
-    and document_state.reference_name = state.reference_name
-    and document_state.track_field = state.track_field;
+) as state
+on conflict (reference_type, reference_name, track_field) do update
+set known = excluded.known,
+    value = excluded.value,
+    since = excluded.since,
+    ended_at = excluded.ended_at,
+    occurrences = excluded.occurrences,
+    recent = excluded.recent,
+    recent_transactions = excluded.recent_transactions,
+    moved_to = excluded.moved_to,
+    origin_topic_id = excluded.origin_topic_id,
+    origin_partition = excluded.origin_partition,
+    origin_offset = excluded.origin_offset,
+    within = excluded.within;
 
 -- name: known_aliases
 -- The renames of this batch that were seen before, with the half that was first.

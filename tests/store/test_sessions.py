@@ -157,7 +157,7 @@ def test_states_stay_locked_until_the_transaction_ends(open_store: OpenStore) ->
         assert key_of() in free.document_states([key_of()])
 
 
-def test_states_are_locked_by_the_index_though_the_session_began_with_an_empty_table(
+def test_states_are_found_and_changed_by_the_index_though_the_session_began_with_an_empty_table(
     migrated: str, open_store: OpenStore
 ) -> None:
     with psycopg.connect(migrated) as somebody:
@@ -179,6 +179,8 @@ def test_states_are_locked_by_the_index_though_the_session_began_with_an_empty_t
         before = rows_read(tx)
         found = tx.document_states([key_of(name) for name in names[::20]])
         assert (len(found), rows_read(tx) - before) == (1_000, 1_000)
+        tx.record(evaluation(states=counted(found)), [])
+        assert rows_read(tx) - before == 2_000
 
 
 def rows_read(tx: StoreTransaction) -> int:
