@@ -21,9 +21,11 @@ typedef struct {
 
 enum { MEMORIES = 24 };
 
-/* What the last records were, for as long as their bytes are there. A table has the place that its name says. */
+/* What the last records were, for as long as their bytes are there. A table has the place that its name says.
+   `mark`: how far from its end the last one named its table; 0 where none did. */
 typedef struct {
     Memory row[MEMORIES], source;
+    size_t mark;
 } Memories;
 
 typedef struct {
@@ -61,17 +63,17 @@ static inline uint32_t hash_of(Span name)
 }
 
 /* The slot of a table, or the free one where it would be. */
-static inline size_t slot_of(const Plan *plan, Span name)
+static inline size_t slot_of(const Plan *plan, Span name, uint32_t hash)
 {
-    size_t slot = hash_of(name) & (plan->slots - 1);
+    size_t slot = hash & (plan->slots - 1);
     while (plan->slot[slot] >= 0 && !spans_equal(plan->table[plan->slot[slot]].name, name))
         slot = (slot + 1) & (plan->slots - 1);
     return slot;
 }
 
-static inline const Table *table_named(const Plan *plan, Span name)
+static inline const Table *table_named(const Plan *plan, Span name, uint32_t hash)
 {
-    int32_t number = plan->slot[slot_of(plan, name)];
+    int32_t number = plan->slot[slot_of(plan, name, hash)];
     return number < 0 ? NULL : &plan->table[number];
 }
 
@@ -82,10 +84,7 @@ static inline int may_be_marked(Text p)
     memcpy(&first, p, AT_ONCE);
     memcpy(&second, p + 1, AT_ONCE);
     memcpy(&last, p + MARK - 1, AT_ONCE);
-    Block both = (Block)((first == '"') & (second == 't') & (last == '"'));
-    uint64_t half[2];
-    memcpy(half, &both, AT_ONCE);
-    return (half[0] | half[1]) != 0;
+    return any_holds((Block)((first == '"') & (second == 't') & (last == '"')));
 }
 
 /* The last `"table":"`; NULL where there is none. */
@@ -105,10 +104,18 @@ static inline Text last_mark(Text text, Text end)
     return NULL;
 }
 
-/* What the last `"table":"` seems to name; rows come before it. Nothing where there is none. */
-static Span seeming_table(Text text, Text end)
+/* A `"table":"`: where the last record had it, counted from its end, or the last one there is. */
+static inline Text seeming_mark(Text text, Text end, size_t before)
 {
-    Text mark = last_mark(text, end);
+    int may_be_there = before >= MARK && before <= (size_t)(end - text);
+    return may_be_there && memcmp(end - before, TABLE_MARK, MARK) == 0 ? end - before : last_mark(text, end);
+}
+
+/* What it seems to name; rows come before it. Nothing where there is none. */
+static Span seeming_table(Text text, Text end, size_t *before)
+{
+    Text mark = seeming_mark(text, end, *before);
+    *before = mark == NULL ? 0 : (size_t)(end - mark);
     if (mark == NULL)
         return (Span){end, 0};
     Text name = mark + MARK, close = memchr(name, '"', (size_t)(end - name));
@@ -135,7 +142,7 @@ static Text read_integer(Text p, Text end)
     Text start = p;
     if (*p == 'n')
         return json_word(p, end, "null", 4);
-    if ((p = json_number(p)) == NULL || p - start > 18)
+    if ((p = json_number(p, end)) == NULL || p - start > 18)
         return NULL;
     return memchr(start, '.', (size_t)(p - start)) == NULL ? p : NULL;
 }
@@ -226,11 +233,12 @@ static int32_t envelope_says(Text p, size_t length, const Plan *plan, Memories *
     Text end = p + length;
     if (*p != '{' || length > INT32_MAX || (length >= sizeof wrapper - 1 && memcmp(p, wrapper, sizeof wrapper - 1) == 0))
         return CLOSER;
-    Span seeming = seeming_table(p, end);
-    const Table *table = table_named(plan, seeming);
+    Span seeming = seeming_table(p, end, &memories->mark);
+    const uint32_t hash = hash_of(seeming);
+    const Table *table = table_named(plan, seeming, hash);
     if (seeming.length == 0 || (table != NULL && table->tracked > MOST_COLUMNS))
         return CLOSER;
-    Memory *rows = &memories->row[hash_of(seeming) % MEMORIES];
+    Memory *rows = &memories->row[hash % MEMORIES];
     envelope->before.is_there = envelope->after.is_there = envelope->source.is_there = 0;
     envelope->table = envelope->total_order = (Span){end, 0};
     envelope->op = 0;
@@ -248,7 +256,7 @@ static int32_t envelope_says(Text p, size_t length, const Plan *plan, Memories *
         if ((p = json_next(p, '}', &more)) == NULL)
             return CLOSER;
     }
-    if (p != end || envelope->op == 0 || envelope->table.length == 0 || table_named(plan, envelope->table) != table)
+    if (p != end || envelope->op == 0 || envelope->table.length == 0 || !spans_equal(envelope->table, seeming))
         return CLOSER;
     if (table == NULL)
         return UNTRACKED;

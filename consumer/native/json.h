@@ -10,6 +10,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined __SSE2__
+#include <emmintrin.h>
+#endif
+
 typedef const uint8_t *Text;
 
 typedef struct {
@@ -46,16 +50,26 @@ static inline Text behind_space(Text p)
     return p;
 }
 
-/* The place of the first byte of a comparison that holds; AT_ONCE where none does. */
-static inline int first_that_holds(Block holds)
+/* Whether a comparison holds for any of its bytes. */
+static inline int any_holds(Block holds)
 {
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#if defined __SSE2__
+    return _mm_movemask_epi8((__m128i)holds) != 0;
+#else
     uint64_t half[2];
     memcpy(half, &holds, AT_ONCE);
-    return half[0] ? __builtin_ctzll(half[0]) >> 3 : half[1] ? 8 + (__builtin_ctzll(half[1]) >> 3) : AT_ONCE;
+    return (half[0] | half[1]) != 0;
+#endif
+}
+
+/* The place of the first byte for which it holds, where there is one. */
+static inline int first_that_holds(Block holds)
+{
+#if defined __SSE2__
+    return __builtin_ctz((unsigned)_mm_movemask_epi8((__m128i)holds));
 #else
     int at = 0;
-    while (at < AT_ONCE && !holds[at])
+    while (!holds[at])
         at++;
     return at;
 #endif
@@ -64,15 +78,28 @@ static inline int first_that_holds(Block holds)
 /* The first byte that a string cannot simply have: a quote, a backslash, a control character, one beyond ASCII. */
 static inline Text behind_plain(Text p, Text end)
 {
-    while (end - p >= AT_ONCE) {
+    for (; end - p >= AT_ONCE; p += AT_ONCE) {
         Block block;
         memcpy(&block, p, AT_ONCE);
-        int odd = first_that_holds((Block)((block == '"') | (block == '\\') | (block < 0x20) | (block >= 0x80)));
-        p += odd;
-        if (odd < AT_ONCE)
-            return p;
+        Block odd = (Block)((block == '"') | (block == '\\') | (block < 0x20) | (block >= 0x80));
+        if (any_holds(odd))
+            return p + first_that_holds(odd);
     }
     while (p < end && *p != '"' && *p != '\\' && *p >= 0x20 && *p < 0x80)
+        p++;
+    return p;
+}
+
+static inline Text behind_digits(Text p, Text end)
+{
+    for (; end - p >= AT_ONCE; p += AT_ONCE) {
+        Block block;
+        memcpy(&block, p, AT_ONCE);
+        Block other = (Block)((uint8_t)'9' - '0' < block - '0');
+        if (any_holds(other))
+            return p + first_that_holds(other);
+    }
+    while (is_digit(*p))
         p++;
     return p;
 }
@@ -156,20 +183,18 @@ static inline Text json_string(Text p, Text end, int *plain)
     }
 }
 
-static inline Text json_number(Text p)
+static inline Text json_number(Text p, Text end)
 {
     Text start = p;
     if (*p == '-')
         p++;
     if (!is_digit(*p) || (*p == '0' && is_digit(p[1])))
         return NULL;
-    while (is_digit(*p))
-        p++;
+    p = behind_digits(p, end);
     if (*p == '.') {
         if (!is_digit(*++p))
             return NULL;
-        while (is_digit(*p))
-            p++;
+        p = behind_digits(p, end);
     }
     return *p == 'e' || *p == 'E' || p - start > LONGEST_NUMBER ? NULL : p;
 }
@@ -253,7 +278,7 @@ static inline Text json_value(Text p, Text end, int depth)
     case 'n':
         return json_word(p, end, "null", 4);
     default:
-        return json_number(p);
+        return json_number(p, end);
     }
 }
 

@@ -98,15 +98,19 @@ static inline Text known_value(Text p, Text end, const Member *member)
     return json_value(p, end, 2);
 }
 
-/* Behind the member that begins at `p`. `*member` becomes what was read; it was a member in this place if `is_known`. */
-static inline Text read_column(Text p, Text end, const Table *table, Member *member, int is_known)
+/* Behind the member that begins at `p`. `*member` becomes what was read; it was a member in this place if `is_known`.
+   `same`: so many bytes are those of that one, and then another; 0 where nobody compared them. */
+static inline Text read_column(Text p, Text end, const Table *table, Member *member, int is_known, size_t same)
 {
     Text value, behind;
     int32_t column;
-    if (is_known && stands_at(p, end, member->at, member->name)) {
+    if (is_known && ((same > 0 && same >= member->name) || stands_at(p, end, member->at, member->name))) {
         value = behind_space(p + member->name);
         column = member->column;
-        behind = known_value(value, end, member);
+        if (same > 0 && same < member->name + member->value)
+            behind = json_value(value, end, 2);
+        else
+            behind = known_value(value, end, member);
     } else {
         Span name;
         if ((value = json_name(p, end, &name)) == NULL)
@@ -123,14 +127,13 @@ static inline Text read_column(Text p, Text end, const Table *table, Member *mem
 static inline size_t same_bytes(Text one, Text other, size_t most)
 {
     size_t at = 0;
-    while (at + AT_ONCE <= most) {
+    for (; at + AT_ONCE <= most; at += AT_ONCE) {
         Block first, second;
         memcpy(&first, one + at, AT_ONCE);
         memcpy(&second, other + at, AT_ONCE);
-        int differs = first_that_holds((Block)(first != second));
-        at += (size_t)differs;
-        if (differs < AT_ONCE)
-            return at;
+        Block differs = (Block)(first != second);
+        if (any_holds(differs))
+            return at + (size_t)first_that_holds(differs);
     }
     while (at < most && one[at] == other[at])
         at++;
@@ -150,19 +153,23 @@ static inline int note_column(const Member *member, Row *row)
 }
 
 /* Steps over the members that stand here as they did in the last object, byte for byte, with the first byte of the next:
-   they are what they were. Behind them, with the number of that next one in `*at`; NULL where a column stands twice. */
-static inline Text behind_same(Text p, Text end, Memory *memory, int32_t whole, int32_t *at, Row *row)
+   they are what they were. Behind them, with the number of that next one in `*at`, and in `*begins` how many bytes of it
+   are the same before another one; NULL where a column stands twice. */
+static inline Text behind_same(Text p, Text end, Memory *memory, int32_t whole, int32_t *at, size_t *begins, Row *row)
 {
     Member *member = &memory->member[*at], *last = &memory->member[whole - 1];
     Text was = member->at;
     size_t most = (size_t)(last->at - was) + 1, left = (size_t)(end - p);
-    size_t same = same_bytes(p, was, most < left ? most : left);
+    if (left < most)
+        most = left;
+    size_t same = same_bytes(p, was, most);
     for (; member < last && (size_t)(member[1].at - was) < same; member++) {
         member->at = p + (member->at - was);
         if (!note_column(member, row))
             return NULL;
     }
     *at = (int32_t)(member - memory->member);
+    *begins = same < most ? same - (size_t)(member->at - was) : 0;
     return p + (member->at - was);
 }
 
@@ -180,10 +187,12 @@ static Text read_row(Text p, Text end, const Table *table, Memory *memory, Row *
     memory->whole = 0; /* It is not, until all of this one is read. */
     p = json_first(p, '}', &more);
     while (more) {
-        if (at + 1 < whole && (p = behind_same(p, end, memory, whole, &at, row)) == NULL)
+        size_t begins = 0;
+        if (at + 1 < whole && (p = behind_same(p, end, memory, whole, &at, &begins, row)) == NULL)
             return NULL;
         Member *member = &memory->member[at];
-        if ((p = read_column(p, end, table, member, at < memory->count)) == NULL || !note_column(member, row))
+        p = read_column(p, end, table, member, at < memory->count, begins);
+        if (p == NULL || !note_column(member, row))
             return NULL;
         if (at == memory->count)
             memory->count++;

@@ -89,7 +89,7 @@ static int take_tables(PyObject *tables, Py_ssize_t count, Plan *plan)
         table->number = (int32_t)at;
         if (!take_table(PyTuple_GetItem(tables, at), table, plan->names, &used))
             return 0;
-        plan->slot[slot_of(plan, table->name)] = (int32_t)at;
+        plan->slot[slot_of(plan, table->name, hash_of(table->name))] = (int32_t)at;
     }
     return 1;
 }

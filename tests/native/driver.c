@@ -196,7 +196,7 @@ int main(int count_of_arguments, char **arguments)
     int32_t slot[] = {-1, -1, -1, -1};
     Plan plan = {tables, slot, NULL, 4};
     for (int32_t at = 0; at < 2; at++)
-        slot[slot_of(&plan, tables[at].name)] = at;
+        slot[slot_of(&plan, tables[at].name, hash_of(tables[at].name))] = at;
     uint32_t number[5], length;
     for (int at = 0; at < 5; at++)
         if (!read_number(&number[at]))
