@@ -84,8 +84,10 @@ class PostgresSection(Section):
 class ProcessingSection(Section):
     """How batches are made."""
 
-    max_batch_records: int = Field(15_000, ge=1, le=1_000_000, description="Records in one batch at most.")
-    max_batch_bytes: int = Field(32 << 20, ge=1_024, description="Bytes in one batch, about.")
+    max_batch_records: int = Field(20_000, ge=1, le=1_000_000, description="Records in one batch at most.")
+    max_batch_bytes: int = Field(
+        20 << 20, ge=1_024, description="Bytes in one batch, about; what is passed over counts a quarter."
+    )
     poll_timeout_ms: int = Field(100, ge=1, le=10_000, description="How long a poll waits when nothing comes.")
     max_dead_letter_ratio: float = Field(0.5, ge=0, le=1, description="Of the last records; more is a stop. 0: never.")
     dead_letter_window: int = Field(1_000, ge=1, le=1_000_000, description="How many records `ratio` looks back on.")

@@ -15,31 +15,39 @@ typedef struct {
     int32_t untracked, unchanged;
 } Passed;
 
-/* What is known of a partition that is read: below `floor` nothing is passed over. */
+/* A message that is told: the client's, or a copy of what it holds. */
 typedef struct {
-    const char *topic;
-    int32_t partition;
-    int64_t floor;
-    Passed passed;
-    ptrdiff_t last; /* the number of its last message, or -1 */
-} Place;
-
-typedef struct {
-    Message *message;
-    int32_t what, place;
+    Message *message; /* NULL where there is a copy */
+    uint8_t *copy;
+    Span key, value; /* `at` is NULL where there is none. */
+    int64_t offset, timestamp;
+    int timestamp_kind;
+    int32_t partition, what, place;
     size_t kept;           /* The place of its facts, or NOT_KEPT. */
     Passed passed;         /* of its partition, before it */
     int32_t passed_of_all; /* of all partitions, before it */
 } Taken;
 
+/* What is known of a partition that is read: below `floor` nothing is passed over. Its last message is `left` if that
+   was passed over, and else the one with the number `last`; -1 where there is none. */
+typedef struct {
+    const char *topic;
+    int32_t partition;
+    int64_t floor;
+    Passed passed;
+    ptrdiff_t last;
+    Taken left;
+} Place;
+
+/* `taken` has room for as many messages as are taken at most, `message` for AT_A_TIME. */
 typedef struct {
     Place *place;
     ptrdiff_t places, at; /* `at`: of the last message's partition */
     Taken *taken;
     Message **message;
-    ptrdiff_t count, records;
+    ptrdiff_t told, count, records; /* in `taken`; consumed; of partitions that are read */
     int32_t passed;
-    int64_t bytes;
+    int64_t bytes, passed_bytes;
     int failed;
 } Intake;
 
@@ -99,39 +107,60 @@ static ptrdiff_t place_of_message(Intake *intake, const Message *message)
     return -1;
 }
 
-/* Takes what comes, without waiting once there is something; what was taken is the caller's to destroy. */
-static void take_messages(Intake *intake, void *queue, ptrdiff_t most, int64_t most_bytes, int timeout_ms)
-{
-    ptrdiff_t wanted = 1;
-    while (intake->count < most && intake->bytes < most_bytes) {
-        ssize_t came = librdkafka.consume_batch_queue(queue, timeout_ms, intake->message + intake->count, (size_t)wanted);
-        if (came <= 0) {
-            intake->failed = came < 0;
-            return;
-        }
-        for (ssize_t at = 0; at < came; at++) {
-            const Message *message = intake->message[intake->count + at];
-            intake->bytes += message->err == 0 ? (int64_t)message->len : 0;
-        }
-        intake->count += came;
-        wanted = most - intake->count < AT_A_TIME ? most - intake->count : AT_A_TIME;
-        timeout_ms = 0;
-    }
-}
-
-static void look_at_message(Taken *taken, const Plan *plan, const Programs *programs, Desk *desk, Facts *facts)
+/* What a message holds, where it lies. */
+static void describe(Taken *taken)
 {
     const Message *message = taken->message;
-    Text copy = put_on(desk, message->payload, message->len);
+    taken->key = (Span){message->key, message->key_len};
+    taken->value = (Span){message->payload, message->len};
+    taken->partition = message->partition;
+    taken->offset = message->offset;
+    taken->timestamp = librdkafka.message_timestamp(message, &taken->timestamp_kind);
+}
+
+static void let_go(Taken *taken)
+{
+    if (taken->message != NULL)
+        librdkafka.message_destroy(taken->message);
+    free(taken->copy);
+    taken->message = NULL;
+    taken->copy = NULL;
+}
+
+/* Takes what a message holds out of it: a thousand others came with it, and are in memory as long as one of them is.
+   It stays where it is with headers, or without memory. */
+static void copy_out(Taken *taken)
+{
+    void *headers;
+    if (librdkafka.message_headers(taken->message, &headers) != ERR_NOENT)
+        return;
+    Span *value = &taken->value, *key = &taken->key;
+    uint8_t *copy = malloc(value->length + key->length + 1);
     if (copy == NULL)
+        return;
+    if (value->at != NULL)
+        value->at = memcpy(copy, value->at, value->length);
+    if (key->at != NULL)
+        key->at = memcpy(copy + value->length, key->at, key->length);
+    librdkafka.message_destroy(taken->message);
+    taken->message = NULL;
+    taken->copy = copy;
+}
+
+/* What is said of a value whose facts, if they are kept, lie in `*copy`. */
+static void look_at_message(Taken *taken, const Plan *plan, const Programs *programs, Desk *desk, Facts *facts,
+                            Text *copy)
+{
+    const Message *message = taken->message;
+    if ((*copy = put_on(desk, message->payload, message->len)) == NULL)
         taken->what = CLOSER;
-    else if (*copy == 0)
-        taken->what = wired_says(copy, message->len, programs);
+    else if (**copy == 0)
+        taken->what = wired_says(*copy, message->len, programs);
     else {
         Envelope envelope;
-        taken->what = envelope_says(copy, message->len, plan, &desk->memories, &envelope);
-        if (taken->what >= 0 && (taken->kept = keep(facts, &envelope, &plan->table[taken->what])) != NOT_KEPT)
-            move_facts(facts->span + taken->kept, kept_of(&plan->table[taken->what]), copy, message->payload);
+        taken->what = envelope_says(*copy, message->len, plan, &desk->memories, &envelope);
+        if (taken->what >= 0)
+            taken->kept = keep(facts, &envelope, &plan->table[taken->what]);
     }
 }
 
@@ -144,35 +173,83 @@ static void bring_near(const Message *message)
         __builtin_prefetch(text + at);
 }
 
-/* What becomes of each message; without a plan none is looked at. */
-static void sort_out(Intake *intake, const Plan *plan, const Programs *programs, Desk *desk, Facts *facts)
+/* Of one that is passed over nothing is told, unless it is the last of its partition. */
+static void pass_over(Intake *intake, Taken *taken, Place *place)
 {
-    for (ptrdiff_t at = 0; at < intake->count; at++) {
-        Taken *taken = &intake->taken[at];
-        Message *message = intake->message[at];
-        *taken = (Taken){message, TROUBLE, -1, NOT_KEPT, {0, 0}, 0};
-        if (plan != NULL && at + 1 < intake->count)
-            bring_near(intake->message[at + 1]);
-        if (message->err != 0)
-            continue;
-        taken->what = LEFT;
-        if ((taken->place = (int32_t)place_of_message(intake, message)) < 0)
-            continue;
-        Place *place = &intake->place[taken->place];
-        taken->what = NOT_LOOKED_AT;
-        if (plan != NULL)
-            look_at_message(taken, plan, programs, desk, facts);
-        taken->passed = place->passed;
-        taken->passed_of_all = intake->passed;
-        place->last = at;
-        intake->records++;
-        if (message->offset < place->floor || (taken->what != UNTRACKED && taken->what != UNCHANGED))
-            continue;
-        place->passed.untracked += taken->what == UNTRACKED;
-        place->passed.unchanged += taken->what == UNCHANGED;
-        intake->passed++;
-        taken->what = LEFT;
+    place->passed.untracked += taken->what == UNTRACKED;
+    place->passed.unchanged += taken->what == UNCHANGED;
+    intake->passed++;
+    intake->passed_bytes += (int64_t)taken->message->len;
+    taken->what = LEFT;
+    place->left = *taken;
+    place->last = -1;
+}
+
+/* What becomes of a message; without a plan it is not looked at. */
+static void sort_out(Intake *intake, Message *message, const Plan *plan, const Programs *programs, Desk *desk,
+                     Facts *facts)
+{
+    Taken taken = {.message = message, .what = TROUBLE, .place = -1, .kept = NOT_KEPT};
+    if (message->err != 0) {
+        intake->taken[intake->told++] = taken;
+        return;
     }
+    intake->bytes += (int64_t)message->len;
+    if ((taken.place = (int32_t)place_of_message(intake, message)) < 0) {
+        let_go(&taken);
+        return;
+    }
+    Place *place = &intake->place[taken.place];
+    Text copy = NULL;
+    taken.what = NOT_LOOKED_AT;
+    if (plan != NULL)
+        look_at_message(&taken, plan, programs, desk, facts, &copy);
+    taken.passed = place->passed;
+    taken.passed_of_all = intake->passed;
+    intake->records++;
+    let_go(&place->left);
+    if (message->offset >= place->floor && (taken.what == UNTRACKED || taken.what == UNCHANGED)) {
+        pass_over(intake, &taken, place);
+        return;
+    }
+    describe(&taken);
+    copy_out(&taken);
+    if (taken.kept != NOT_KEPT)
+        move_facts(facts->span + taken.kept, kept_of(&plan->table[taken.what]), copy, taken.value.at);
+    place->last = intake->told;
+    intake->taken[intake->told++] = taken;
+}
+
+/* Takes what comes, without waiting once there is something, and looks at it while the client fetches more. What is
+   passed over is not held: it counts a quarter. */
+static void take_messages(Intake *intake, void *queue, ptrdiff_t most, int64_t most_bytes, int timeout_ms,
+                          const Plan *plan, const Programs *programs, Desk *desk, Facts *facts)
+{
+    ptrdiff_t wanted = 1;
+    while (intake->count < most && intake->bytes - intake->passed_bytes / 4 * 3 < most_bytes) {
+        const ssize_t came = librdkafka.consume_batch_queue(queue, timeout_ms, intake->message, (size_t)wanted);
+        if (came <= 0) {
+            intake->failed = came < 0;
+            return;
+        }
+        for (ssize_t at = 0; at < came; at++) {
+            if (plan != NULL && at + 1 < came)
+                bring_near(intake->message[at + 1]);
+            sort_out(intake, intake->message[at], plan, programs, desk, facts);
+        }
+        intake->count += came;
+        wanted = most - intake->count < AT_A_TIME ? most - intake->count : AT_A_TIME;
+        timeout_ms = 0;
+    }
+}
+
+/* Gives back to the client what is still held. */
+static void let_all_go(Intake *intake)
+{
+    for (ptrdiff_t at = 0; at < intake->told; at++)
+        let_go(&intake->taken[at]);
+    for (ptrdiff_t at = 0; at < intake->places; at++)
+        let_go(&intake->place[at].left);
 }
 
 #endif

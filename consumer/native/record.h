@@ -158,15 +158,15 @@ static PyType_Spec record_spec = {
 };
 
 /* Sets an object that may be NULL for nothing; 0 where it could not be made. */
-static int set_bytes(PyObject **to, const void *at, size_t length)
+static int set_bytes(PyObject **to, Span bytes)
 {
-    return at == NULL || (*to = PyBytes_FromStringAndSize(at, (Py_ssize_t)length)) != NULL;
+    return bytes.at == NULL || (*to = PyBytes_FromStringAndSize((const char *)bytes.at, (Py_ssize_t)bytes.length)) != NULL;
 }
 
 static int set_headers(Record *record, const Message *message)
 {
     void *headers;
-    int error = librdkafka.message_headers(message, &headers);
+    int error = message == NULL ? ERR_NOENT : librdkafka.message_headers(message, &headers);
     if (error == ERR_NOENT)
         return 1;
     if (error != 0) {
@@ -190,20 +190,20 @@ static int set_headers(Record *record, const Message *message)
 /* A message as a record; NULL with an exception set. */
 static PyObject *record_of(const Taken *taken, PyObject *topic, const Facts *facts, const Plan *plan)
 {
-    const Message *message = taken->message;
     Record *record = PyObject_New(Record, record_type);
     if (record == NULL)
         return NULL;
     record->topic = Py_NewRef(topic);
     record->key = record->value = record->headers = record->facts = NULL;
-    record->partition = message->partition;
-    record->offset = message->offset;
-    record->timestamp = librdkafka.message_timestamp(message, &record->timestamp_kind);
+    record->partition = taken->partition;
+    record->offset = taken->offset;
+    record->timestamp = taken->timestamp;
+    record->timestamp_kind = taken->timestamp_kind;
     record->table = taken->what;
     record->passed = taken->passed;
     record->passed_of_all = taken->passed_of_all;
-    if (set_bytes(&record->key, message->key, message->key_len) &&
-        set_bytes(&record->value, message->payload, message->len) && set_headers(record, message) &&
+    if (set_bytes(&record->key, taken->key) && set_bytes(&record->value, taken->value) &&
+        set_headers(record, taken->message) &&
         (taken->kept == NOT_KEPT ||
          (record->facts = told_of(facts->span + taken->kept, &plan->table[taken->what])) != NULL))
         return (PyObject *)record;

@@ -117,23 +117,39 @@ static PyObject *trouble_of(const Message *message)
                          librdkafka.message_errstr(message));
 }
 
+/* Adds a record to a list and, with the number of its partition, to that of the last ones; either may be NULL. */
+static int tell(const Taken *taken, PyObject *places, const Facts *facts, const Plan *plan, PyObject *records,
+                PyObject *lasts)
+{
+    PyObject *topic = PyTuple_GetItem(PyTuple_GetItem(places, taken->place), 0);
+    PyObject *record = record_of(taken, topic, facts, plan);
+    int is_told = record != NULL && (records == NULL || PyList_Append(records, record) == 0) &&
+                  (lasts == NULL || append(lasts, Py_BuildValue("(iO)", (int)taken->place, record)));
+    Py_XDECREF(record);
+    return is_told;
+}
+
 /* What is to be known of each message, sorted into lists: records, the last one of each partition, and errors. */
 static int tell_messages(const Intake *intake, PyObject *places, const Facts *facts, const Plan *plan,
                          PyObject *records, PyObject *lasts, PyObject *troubles)
 {
-    for (Py_ssize_t at = 0; at < intake->count; at++) {
+    for (ptrdiff_t at = 0; at < intake->told; at++) {
         const Taken *taken = &intake->taken[at];
-        if (taken->what == TROUBLE && !append(troubles, trouble_of(taken->message)))
-            return 0;
-        int is_last = taken->place >= 0 && intake->place[taken->place].last == at;
-        if (taken->place < 0 || (taken->what == LEFT && !is_last))
+        if (taken->what == TROUBLE) {
+            if (!append(troubles, trouble_of(taken->message)))
+                return 0;
             continue;
-        PyObject *topic = PyTuple_GetItem(PyTuple_GetItem(places, taken->place), 0);
-        PyObject *record = record_of(taken, topic, facts, plan);
-        int is_told = record != NULL && (taken->what == LEFT || PyList_Append(records, record) == 0) &&
-                      (!is_last || append(lasts, Py_BuildValue("(iO)", (int)taken->place, record)));
-        Py_XDECREF(record);
-        if (!is_told)
+        }
+        const int is_last = intake->place[taken->place].last == at;
+        if (!tell(taken, places, facts, plan, records, is_last ? lasts : NULL))
+            return 0;
+    }
+    for (ptrdiff_t at = 0; at < intake->places; at++) {
+        Taken *left = &intake->place[at].left;
+        if (left->message == NULL)
+            continue;
+        describe(left);
+        if (!tell(left, places, facts, plan, NULL, lasts))
             return 0;
     }
     return 1;
@@ -169,21 +185,19 @@ static PyObject *take_in(void *queue, Intake *intake, PyObject *places, const Pl
     Facts facts = {NULL, 0, 0};
     intake->place = calloc((size_t)intake->places + 1, sizeof *intake->place);
     intake->taken = malloc((size_t)most * sizeof *intake->taken);
-    intake->message = malloc((size_t)most * sizeof *intake->message);
+    intake->message = malloc(AT_A_TIME * sizeof *intake->message);
     if (desk == NULL || intake->place == NULL || intake->taken == NULL || intake->message == NULL) {
         PyErr_NoMemory();
     } else if (take_places(places, intake)) {
         Py_BEGIN_ALLOW_THREADS
-        take_messages(intake, queue, most, most_bytes, timeout_ms);
-        sort_out(intake, plan, programs, desk, &facts);
+        take_messages(intake, queue, most, most_bytes, timeout_ms, plan, programs, desk, &facts);
         Py_END_ALLOW_THREADS
         if (intake->failed)
             PyErr_SetString(PyExc_RuntimeError, "Kafka's client cannot read its queue");
         else
             told = told_messages(intake, places, &facts, plan);
         Py_BEGIN_ALLOW_THREADS
-        for (Py_ssize_t at = 0; at < intake->count; at++)
-            librdkafka.message_destroy(intake->message[at]);
+        let_all_go(intake);
         Py_END_ALLOW_THREADS
     }
     if (desk != NULL)

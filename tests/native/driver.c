@@ -96,48 +96,129 @@ static const char *topic_name(const void *topic)
     return topic;
 }
 
+static int64_t message_timestamp(const Message *message, int *kind)
+{
+    *kind = (int)(message->offset % 3);
+    return 1000 + message->offset;
+}
+
+/* Every fifth message has some; what they are nobody asks. */
+static int message_headers(const Message *message, void **headers)
+{
+    *headers = NULL;
+    return message->offset % 5 == 0 ? 0 : ERR_NOENT;
+}
+
+/* Once, and then its bytes are there no more. */
+static void message_destroy(Message *message)
+{
+    if (message->private_ != NULL)
+        exit(3);
+    message->private_ = message;
+    free(message->payload);
+    free(message->key);
+}
+
+/* What is told of a message is what it held, in memory that is still there. */
+static void check_told(const Taken *taken, const Span *texts, const Message *messages, const Plan *plan,
+                       const Facts *facts)
+{
+    const Span *text = &texts[taken->offset];
+    const Message *message = &messages[taken->offset];
+    if (taken->value.length != text->length || memcmp(taken->value.at, text->at, text->length) != 0)
+        exit(3);
+    if (taken->key.length != 1 || *taken->key.at != (uint8_t)taken->offset || taken->partition != message->partition)
+        exit(3);
+    if (taken->timestamp != 1000 + taken->offset || taken->timestamp_kind != (int)(taken->offset % 3))
+        exit(3);
+    if (taken->what < 0 || taken->kept == NOT_KEPT)
+        return;
+    for (size_t of = taken->kept; of < taken->kept + kept_of(&plan->table[taken->what]); of++) {
+        const Span *span = &facts->span[of];
+        for (size_t byte = 0; byte < span->length; byte++)
+            if (span->at + byte < taken->value.at || span->at + byte >= taken->value.at + taken->value.length)
+                exit(3);
+    }
+}
+
 /* Takes a batch; what becomes of each message has to be what was said of its text. */
-static void take_batch(Queue *queue, const int32_t *said, const Plan *plan, const Programs *programs, size_t most)
+static void take_batch(Queue *queue, const Span *texts, const int32_t *said, const Plan *plan, const Programs *programs,
+                       size_t most)
 {
     static const int64_t nowhere = INT64_MAX;
-    Place place[] = {{"one", 0, 0, {0, 0}, -1}, {"two", 1, 0, {0, 0}, -1}, {"one", 1, nowhere, {0, 0}, -1}};
+    Place place[] = {{.topic = "one", .partition = 0}, {.topic = "two", .partition = 1},
+                     {.topic = "one", .partition = 1, .floor = nowhere}};
     Intake intake = {.place = place, .places = 3};
-    intake.message = calloc(most, sizeof *intake.message);
+    intake.message = calloc(AT_A_TIME, sizeof *intake.message);
     intake.taken = calloc(most, sizeof *intake.taken);
     Desk desk = {NULL, 0, 0, {.source = {.count = 0}}};
     Facts facts = {NULL, 0, 0};
     if (intake.message == NULL || intake.taken == NULL)
         exit(1);
+    for (int at = 0; at < 3; at++)
+        place[at].last = -1;
     const size_t first = queue->at;
-    take_messages(&intake, queue, (ptrdiff_t)most, 4 << 20, 100);
-    sort_out(&intake, plan, programs, &desk, &facts);
+    take_messages(&intake, queue, (ptrdiff_t)most, 4 << 20, 100, plan, programs, &desk, &facts);
     if (intake.failed || (size_t)intake.count != queue->at - first || intake.count > (ptrdiff_t)most)
         exit(3);
-    int32_t passed = 0, left = 0;
-    for (ptrdiff_t at = 0; at < intake.count; at++) {
-        const Taken *taken = &intake.taken[at];
-        const int32_t says = said[first + (size_t)at];
-        const int is_nothing = says == UNTRACKED || says == UNCHANGED;
-        const int32_t expected = taken->message->err != 0 ? TROUBLE
-                                 : taken->place < 0 || (taken->place != 2 && is_nothing) ? LEFT : says;
-        if (taken->what != expected || (taken->place < 0) != (taken->message->err != 0 || taken->message->partition == 2))
+    int32_t left = 0;
+    ptrdiff_t told = 0;
+    int64_t last[] = {-1, -1, -1};
+    for (size_t at = first; at < queue->at; at++) {
+        const Message *message = &queue->message[at];
+        const int number = message->err != 0 || message->partition == 2 ? -1 : message->partition == 0 ? 0
+                           : strcmp(message->topic, "two") == 0 ? 1 : 2;
+        const int is_nothing = said[at] == UNTRACKED || said[at] == UNCHANGED;
+        if (number >= 0)
+            last[number] = (int64_t)at;
+        if (message->err == 0 && (number < 0 || (number != 2 && is_nothing))) {
+            left += number >= 0;
+            continue;
+        }
+        const Taken *taken = &intake.taken[told++];
+        if (told > intake.told || taken->place != number || taken->what != (message->err != 0 ? TROUBLE : said[at]))
             exit(3);
-        if (taken->place >= 0 && taken->passed_of_all != left)
+        if (message->err != 0)
+            continue;
+        if (taken->offset != (int64_t)at || taken->passed_of_all != left || (taken->message != NULL) != (at % 5 == 0))
             exit(3);
-        left += taken->place >= 0 && expected == LEFT;
-        for (size_t of = taken->kept; taken->kept != NOT_KEPT && of < taken->kept + kept_of(&plan->table[says]); of++)
-            for (size_t byte = 0; byte < facts.span[of].length; byte++)
-                if (facts.span[of].at[byte] == 0 || facts.span[of].at < (Text)taken->message->payload)
-                    exit(3);
+        check_told(taken, texts, queue->message, plan, &facts);
     }
-    for (int at = 0; at < 3; at++)
+    int32_t passed = 0;
+    for (int at = 0; at < 3; at++) {
+        Taken *one = place[at].last >= 0 ? &intake.taken[place[at].last] : &place[at].left;
         passed += place[at].passed.untracked + place[at].passed.unchanged;
-    if (passed != left || place[2].passed.untracked + place[2].passed.unchanged != 0)
+        if (place[at].last < 0 && (one->message != NULL) != (last[at] >= 0))
+            exit(3);
+        if (last[at] < 0)
+            continue;
+        if (place[at].last < 0)
+            describe(one);
+        if (one->offset != last[at])
+            exit(3);
+        check_told(one, texts, queue->message, plan, &facts);
+    }
+    if (told != intake.told || passed != left || place[2].passed.untracked + place[2].passed.unchanged != 0)
         exit(3);
+    let_all_go(&intake);
+    for (size_t at = first; at < queue->at; at++)
+        if (queue->message[at].private_ == NULL)
+            exit(3);
     free(intake.message);
     free(intake.taken);
     free(facts.span);
     free(desk.at);
+}
+
+/* So many bytes, and not one more: no 0 stands behind them. */
+static void *exactly(const void *bytes, size_t length)
+{
+    void *copy = malloc(length);
+    if (copy == NULL && length > 0)
+        exit(1);
+    if (length > 0)
+        memcpy(copy, bytes, length);
+    return copy;
 }
 
 /* All texts as messages of four partitions, one of which nobody reads, and some of which are errors. */
@@ -150,20 +231,19 @@ static void take_all(const Span *texts, const int32_t *said, size_t count, const
     for (size_t at = 0; at < count; at++) {
         Message *message = &queue.message[at];
         const int kind = (int)(at % 4);
+        const uint8_t key = (uint8_t)at;
         *message = (Message){.topic = kind == 1 ? two : one, .partition = kind == 3 ? 2 : kind > 0, .offset = (int64_t)at,
-                             .err = at % 97 == 96 ? -191 : 0, .len = texts[at].length};
-        message->payload = malloc(message->len); /* Not a byte more: no 0 stands behind it. */
-        if (message->payload == NULL && message->len > 0)
-            exit(1);
-        if (message->len > 0)
-            memcpy(message->payload, texts[at].at, message->len);
+                             .err = at % 97 == 96 ? -191 : 0, .len = texts[at].length, .key_len = 1};
+        message->payload = exactly(texts[at].at, message->len);
+        message->key = exactly(&key, 1);
     }
     librdkafka.consume_batch_queue = consume;
     librdkafka.topic_name = topic_name;
+    librdkafka.message_timestamp = message_timestamp;
+    librdkafka.message_headers = message_headers;
+    librdkafka.message_destroy = message_destroy;
     while (queue.at < count)
-        take_batch(&queue, said, plan, programs, 1 + queue.at % 3000);
-    for (size_t at = 0; at < count; at++)
-        free(queue.message[at].payload);
+        take_batch(&queue, texts, said, plan, programs, 1 + queue.at % 3000);
     free(queue.message);
 }
 
