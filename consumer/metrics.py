@@ -47,7 +47,7 @@ STAGE = Histogram(
 BATCH_RECORDS = Histogram(
     "milestones_batch_records",
     "Records in a batch.",
-    buckets=(1, 10, 100, 500, 1_000, 2_500, 5_000, 10_000, 15_000, 50_000),
+    buckets=(1, 10, 100, 500, 1_000, 2_500, 5_000, 10_000, 20_000, 50_000),
 )
 STORED_OFFSET = Gauge(
     "milestones_stored_offset",

@@ -124,7 +124,8 @@ def take(
     Args:
         plan: None where nothing is to be looked at; see `look`.
         places: topics and partitions; records of all others are dropped. Those before the offset are not passed over.
-        most: records, 1 or more; `most_bytes`: of values, after which no more is asked for.
+        most: records, 1 or more; `most_bytes`: of values, after which no more is asked for; of those that are passed
+            over they count a quarter, unless a message is held for its headers.
 
     Returns:
         The number of records, and of bytes of their values; those that were not passed over; the last one of each

@@ -104,7 +104,8 @@ static inline Text last_mark(Text text, Text end)
     return NULL;
 }
 
-/* A `"table":"`: where the last record had it, counted from its end, or the last one there is. */
+/* A `"table":"`: where the last record had it, counted from its end, or the last one there is. A wrong one, of a column,
+   makes the record CLOSER. */
 static inline Text seeming_mark(Text text, Text end, size_t before)
 {
     int may_be_there = before >= MARK && before <= (size_t)(end - text);
@@ -256,8 +257,12 @@ static int32_t envelope_says(Text p, size_t length, const Plan *plan, Memories *
         if ((p = json_next(p, '}', &more)) == NULL)
             return CLOSER;
     }
-    if (p != end || envelope->op == 0 || envelope->table.length == 0 || !spans_equal(envelope->table, seeming))
+    if (p != end || envelope->op == 0 || envelope->table.length == 0)
         return CLOSER;
+    if (!spans_equal(envelope->table, seeming) && table_named(plan, envelope->table, hash_of(envelope->table)) != table) {
+        memories->mark = 0;
+        return CLOSER;
+    }
     if (table == NULL)
         return UNTRACKED;
     return is_unchanged(envelope, table->tracked) ? UNCHANGED : table->number;

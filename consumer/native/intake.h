@@ -48,6 +48,7 @@ typedef struct {
     ptrdiff_t told, count, records; /* in `taken`; consumed; of partitions that are read */
     int32_t passed;
     int64_t bytes, passed_bytes;
+    int holds; /* Whether a message that is told could not be copied: what came with it is held, too. */
     int failed;
 } Intake;
 
@@ -85,7 +86,7 @@ static Text put_on(Desk *desk, const void *text, size_t length)
     return copy;
 }
 
-/* Facts lie in the copy of a text, which does not stay: they are to lie in the text itself. */
+/* Facts lie in the copy of a text, which does not stay: they are to lie in what is told. */
 static void move_facts(Span *span, size_t count, Text copy, Text text)
 {
     for (size_t at = 0; at < count; at++)
@@ -214,19 +215,25 @@ static void sort_out(Intake *intake, Message *message, const Plan *plan, const P
     }
     describe(&taken);
     copy_out(&taken);
+    intake->holds |= taken.message != NULL;
     if (taken.kept != NOT_KEPT)
         move_facts(facts->span + taken.kept, kept_of(&plan->table[taken.what]), copy, taken.value.at);
     place->last = intake->told;
     intake->taken[intake->told++] = taken;
 }
 
-/* Takes what comes, without waiting once there is something, and looks at it while the client fetches more. What is
-   passed over is not held: it counts a quarter. */
+/* What is passed over is not held, unless something that may have come with it is: it counts a quarter. */
+static int64_t weight(const Intake *intake)
+{
+    return intake->bytes - (intake->holds ? 0 : intake->passed_bytes / 4 * 3);
+}
+
+/* Takes what comes, without waiting once there is something, and looks at it while the client fetches more. */
 static void take_messages(Intake *intake, void *queue, ptrdiff_t most, int64_t most_bytes, int timeout_ms,
                           const Plan *plan, const Programs *programs, Desk *desk, Facts *facts)
 {
     ptrdiff_t wanted = 1;
-    while (intake->count < most && intake->bytes - intake->passed_bytes / 4 * 3 < most_bytes) {
+    while (intake->count < most && weight(intake) < most_bytes) {
         const ssize_t came = librdkafka.consume_batch_queue(queue, timeout_ms, intake->message, (size_t)wanted);
         if (came <= 0) {
             intake->failed = came < 0;

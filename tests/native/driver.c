@@ -3,7 +3,7 @@
    The input is a program for Avro (its five numbers, and five arrays of bytes), then texts until its end; every array
    and every text stands behind its length. All numbers have four bytes, little-endian. What a text is read from has
    memory of its own size, so that a sanitizer sees each byte beside it. The same texts are then taken from a queue, as
-   from librdkafka's: what is said of them there must be the same, or the program ends with 3.
+   from librdkafka's: what is told of them there must be the same, or the program ends with 3 (queue.h).
 
    With an argument, the input is keys alone, and of each one line says where in it the name stands, how long it is, and
    the key's hash. */
@@ -14,6 +14,7 @@
 #include "identities.h"
 #include "intake.h"
 #include "keys.h"
+#include "queue.h"
 
 enum { MOST_TEXTS = 100000 };
 
@@ -61,12 +62,12 @@ static void name_change(const Span *source)
         exit(2);
 }
 
-/* What is said of a text, with every byte of what is told of it read. */
-static int32_t said_of(Span text, const Plan *plan, Memories *memories, Facts *facts)
+/* What is said of a text, and in `*kept` the place of its facts, with every byte of what is told of it read. */
+static int32_t said_of(Span text, const Plan *plan, Memories *memories, Facts *facts, size_t *kept)
 {
     Envelope envelope;
     int32_t says = envelope_says(text.at, text.length, plan, memories, &envelope);
-    size_t start = says < 0 ? NOT_KEPT : keep(facts, &envelope, &plan->table[says]);
+    size_t start = *kept = says < 0 ? NOT_KEPT : keep(facts, &envelope, &plan->table[says]);
     for (size_t at = start; at < facts->used && start != NOT_KEPT; at++)
         for (size_t byte = 0; byte < facts->span[at].length; byte++)
             if (facts->span[at].at[byte] == 0)
@@ -74,177 +75,6 @@ static int32_t said_of(Span text, const Plan *plan, Memories *memories, Facts *f
     if (start != NOT_KEPT)
         name_change(facts->span + start + plan->table[says].tracked + plan->table[says].columns);
     return says;
-}
-
-/* A queue: messages that come in pieces of changing size. */
-typedef struct {
-    Message *message;
-    size_t count, at;
-} Queue;
-
-static ssize_t consume(void *from, int timeout_ms, Message **messages, size_t count)
-{
-    Queue *queue = from;
-    size_t came = 0, most = timeout_ms > 0 ? 1 : 1 + queue->at % 700;
-    for (; came < count && came < most && queue->at < queue->count; came++)
-        messages[came] = &queue->message[queue->at++];
-    return (ssize_t)came;
-}
-
-static const char *topic_name(const void *topic)
-{
-    return topic;
-}
-
-static int64_t message_timestamp(const Message *message, int *kind)
-{
-    *kind = (int)(message->offset % 3);
-    return 1000 + message->offset;
-}
-
-/* Every fifth message has some; what they are nobody asks. */
-static int message_headers(const Message *message, void **headers)
-{
-    *headers = NULL;
-    return message->offset % 5 == 0 ? 0 : ERR_NOENT;
-}
-
-/* Once, and then its bytes are there no more. */
-static void message_destroy(Message *message)
-{
-    if (message->private_ != NULL)
-        exit(3);
-    message->private_ = message;
-    free(message->payload);
-    free(message->key);
-}
-
-/* What is told of a message is what it held, in memory that is still there. */
-static void check_told(const Taken *taken, const Span *texts, const Message *messages, const Plan *plan,
-                       const Facts *facts)
-{
-    const Span *text = &texts[taken->offset];
-    const Message *message = &messages[taken->offset];
-    if (taken->value.length != text->length || memcmp(taken->value.at, text->at, text->length) != 0)
-        exit(3);
-    if (taken->key.length != 1 || *taken->key.at != (uint8_t)taken->offset || taken->partition != message->partition)
-        exit(3);
-    if (taken->timestamp != 1000 + taken->offset || taken->timestamp_kind != (int)(taken->offset % 3))
-        exit(3);
-    if (taken->what < 0 || taken->kept == NOT_KEPT)
-        return;
-    for (size_t of = taken->kept; of < taken->kept + kept_of(&plan->table[taken->what]); of++) {
-        const Span *span = &facts->span[of];
-        for (size_t byte = 0; byte < span->length; byte++)
-            if (span->at + byte < taken->value.at || span->at + byte >= taken->value.at + taken->value.length)
-                exit(3);
-    }
-}
-
-/* Takes a batch; what becomes of each message has to be what was said of its text. */
-static void take_batch(Queue *queue, const Span *texts, const int32_t *said, const Plan *plan, const Programs *programs,
-                       size_t most)
-{
-    static const int64_t nowhere = INT64_MAX;
-    Place place[] = {{.topic = "one", .partition = 0}, {.topic = "two", .partition = 1},
-                     {.topic = "one", .partition = 1, .floor = nowhere}};
-    Intake intake = {.place = place, .places = 3};
-    intake.message = calloc(AT_A_TIME, sizeof *intake.message);
-    intake.taken = calloc(most, sizeof *intake.taken);
-    Desk desk = {NULL, 0, 0, {.source = {.count = 0}}};
-    Facts facts = {NULL, 0, 0};
-    if (intake.message == NULL || intake.taken == NULL)
-        exit(1);
-    for (int at = 0; at < 3; at++)
-        place[at].last = -1;
-    const size_t first = queue->at;
-    take_messages(&intake, queue, (ptrdiff_t)most, 4 << 20, 100, plan, programs, &desk, &facts);
-    if (intake.failed || (size_t)intake.count != queue->at - first || intake.count > (ptrdiff_t)most)
-        exit(3);
-    int32_t left = 0;
-    ptrdiff_t told = 0;
-    int64_t last[] = {-1, -1, -1};
-    for (size_t at = first; at < queue->at; at++) {
-        const Message *message = &queue->message[at];
-        const int number = message->err != 0 || message->partition == 2 ? -1 : message->partition == 0 ? 0
-                           : strcmp(message->topic, "two") == 0 ? 1 : 2;
-        const int is_nothing = said[at] == UNTRACKED || said[at] == UNCHANGED;
-        if (number >= 0)
-            last[number] = (int64_t)at;
-        if (message->err == 0 && (number < 0 || (number != 2 && is_nothing))) {
-            left += number >= 0;
-            continue;
-        }
-        const Taken *taken = &intake.taken[told++];
-        if (told > intake.told || taken->place != number || taken->what != (message->err != 0 ? TROUBLE : said[at]))
-            exit(3);
-        if (message->err != 0)
-            continue;
-        if (taken->offset != (int64_t)at || taken->passed_of_all != left || (taken->message != NULL) != (at % 5 == 0))
-            exit(3);
-        check_told(taken, texts, queue->message, plan, &facts);
-    }
-    int32_t passed = 0;
-    for (int at = 0; at < 3; at++) {
-        Taken *one = place[at].last >= 0 ? &intake.taken[place[at].last] : &place[at].left;
-        passed += place[at].passed.untracked + place[at].passed.unchanged;
-        if (place[at].last < 0 && (one->message != NULL) != (last[at] >= 0))
-            exit(3);
-        if (last[at] < 0)
-            continue;
-        if (place[at].last < 0)
-            describe(one);
-        if (one->offset != last[at])
-            exit(3);
-        check_told(one, texts, queue->message, plan, &facts);
-    }
-    if (told != intake.told || passed != left || place[2].passed.untracked + place[2].passed.unchanged != 0)
-        exit(3);
-    let_all_go(&intake);
-    for (size_t at = first; at < queue->at; at++)
-        if (queue->message[at].private_ == NULL)
-            exit(3);
-    free(intake.message);
-    free(intake.taken);
-    free(facts.span);
-    free(desk.at);
-}
-
-/* So many bytes, and not one more: no 0 stands behind them. */
-static void *exactly(const void *bytes, size_t length)
-{
-    void *copy = malloc(length);
-    if (copy == NULL && length > 0)
-        exit(1);
-    if (length > 0)
-        memcpy(copy, bytes, length);
-    return copy;
-}
-
-/* All texts as messages of four partitions, one of which nobody reads, and some of which are errors. */
-static void take_all(const Span *texts, const int32_t *said, size_t count, const Plan *plan, const Programs *programs)
-{
-    static char one[] = "one", two[] = "two";
-    Queue queue = {calloc(count + 1, sizeof *queue.message), count, 0};
-    if (queue.message == NULL)
-        exit(1);
-    for (size_t at = 0; at < count; at++) {
-        Message *message = &queue.message[at];
-        const int kind = (int)(at % 4);
-        const uint8_t key = (uint8_t)at;
-        *message = (Message){.topic = kind == 1 ? two : one, .partition = kind == 3 ? 2 : kind > 0, .offset = (int64_t)at,
-                             .err = at % 97 == 96 ? -191 : 0, .len = texts[at].length, .key_len = 1};
-        message->payload = exactly(texts[at].at, message->len);
-        message->key = exactly(&key, 1);
-    }
-    librdkafka.consume_batch_queue = consume;
-    librdkafka.topic_name = topic_name;
-    librdkafka.message_timestamp = message_timestamp;
-    librdkafka.message_headers = message_headers;
-    librdkafka.message_destroy = message_destroy;
-    while (queue.at < count)
-        take_batch(&queue, texts, said, plan, programs, 1 + queue.at % 3000);
-    free(queue.message);
 }
 
 static int say_names(void)
@@ -291,19 +121,20 @@ int main(int count_of_arguments, char **arguments)
     };
     Programs programs = {&program, is_sound(&program) ? 1 : 0};
     static Memories memories;
-    static Span texts[MOST_TEXTS]; /* Kept: the next ones are held against them. */
-    static int32_t said[MOST_TEXTS];
+    static Case cases[MOST_TEXTS]; /* Kept: the next ones are held against them. */
     Facts facts = {NULL, 0, 0};
     size_t count = 0;
     for (; count < MOST_TEXTS && read_number(&length); count++) {
-        Span text = texts[count] = read_bytes(length);
-        said[count] = *text.at == 0 ? wired_says(text.at, text.length, &programs)
-                                    : said_of(text, &plan, &memories, &facts);
-        printf("%d\n", (int)said[count]);
+        Case *one = &cases[count];
+        Span text = one->text = read_bytes(length);
+        one->kept = NOT_KEPT;
+        one->says = *text.at == 0 ? wired_says(text.at, text.length, &programs)
+                                  : said_of(text, &plan, &memories, &facts, &one->kept);
+        printf("%d\n", (int)one->says);
     }
-    take_all(texts, said, count, &plan, &programs);
+    take_all(cases, count, &plan, &programs, &facts);
     while (count > 0)
-        free((void *)texts[--count].at);
+        free((void *)cases[--count].text.at);
     free(facts.span);
     free((void *)table.at);
     free((void *)types.at);

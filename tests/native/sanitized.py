@@ -16,11 +16,11 @@ _WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wvla", "-Wpedanti
 _SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g")
 
 
-def built_in(folder: Path) -> Path:
-    """The program, compiled."""
+def built_in(folder: Path, *options: str) -> Path:
+    """The program, compiled, with more of the compiler's options."""
     built = folder / "driver"
     include = f"-I{Path(native.__file__).parent}"
-    command = [os.environ.get("CC", "cc"), "-std=c11", "-O1", *_WARNINGS, *_SANITIZED, include, str(_DRIVER)]
+    command = [os.environ.get("CC", "cc"), "-std=c11", "-O1", *_WARNINGS, *_SANITIZED, *options, include, str(_DRIVER)]
     subprocess.run([*command, "-o", str(built)], check=True)
     return built
 

@@ -147,6 +147,19 @@ def test_nothing_may_stand_behind_an_envelope(compiled: Envelopes, tail: bytes) 
     assert said(compiled, written(envelope("tabNote")) + tail) == CLOSER
 
 
+def test_a_column_that_stands_where_the_last_record_named_its_table_makes_it_closer_once(compiled: Envelopes) -> None:
+    row = {"status": "Open", "priority": 3, "table": "tabNote"}
+    plain = written(envelope("tabTask", before=row, after=row))
+    column = len(plain) - plain.rindex(b'"table":"tabNote"')
+    before = written(envelope("tabTask"))
+    mark = len(before) - before.index(b'"table":"')
+    before = before.replace(b'"table":"tabTask"', b'"table":"tabTask"' + b" " * (column - mark))
+    assert said(compiled, plain) == said(compiled, before) == UNCHANGED
+    plan, programs = compiled.make_plan(COLUMNS), compiled.make_programs(())
+    untracked, unchanged, others = compiled.look(plan, programs, [before, plain, plain])
+    assert (untracked, unchanged, [other[:2] for other in others]) == (0, 2, [(1, -1)])
+
+
 def test_what_came_before_changes_no_verdict(compiled: Envelopes) -> None:
     """A record is held against the last one of its table: against every one of these, none is another."""
     usual = written(envelope("tabTask"))

@@ -10,7 +10,7 @@ from pathlib import Path
 from consumer.native import Envelopes, Facts
 from tests.native.avro import NO_PROGRAM, avro_damaged, avro_samples, changed_program
 from tests.native.samples import COLUMNS, envelope
-from tests.native.sanitized import says
+from tests.native.sanitized import built_in, says
 
 _WORDS = (
     b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b" ", b"\n", b"-", b"0", b"1e9", b"null", b"true", b"fals",
@@ -27,6 +27,11 @@ def test_no_byte_beside_a_text_is_read(driver: Path, compiled: Envelopes) -> Non
     # Where most were nothing, little would have been read.
     assert {-1, -2, -3, 0, 1} <= set(said)
     assert sum(one != -1 for one in said) > len(said) / 20
+
+
+def test_processors_without_sse_say_the_same(driver: Path, tmp_path: Path) -> None:
+    texts = [*_damaged(seed=4, count=10_000), *_cut()]
+    assert says(built_in(tmp_path, "-U__SSE2__"), NO_PROGRAM, texts) == says(driver, NO_PROGRAM, texts)
 
 
 def test_no_byte_beside_a_record_in_avro_is_read(driver: Path, compiled: Envelopes) -> None:
