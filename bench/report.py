@@ -46,7 +46,7 @@ def new_result(records: int, rounds: int) -> Result:
     machine = {
         "processor": f"{processor}, {os.cpu_count()} threads",
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         "Python": platform.python_version(),
     }
     return Result(commit(), machine, records, rounds)

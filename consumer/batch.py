@@ -158,22 +158,22 @@ def publish_batch(batch: Batch, verdicts: Verdicts, publisher: Publisher, topics
     """Publishes everything in `[published, next_offset)` together with the offsets; returns the number of events."""
     if not batch.to_publish():
         return 0
-    milestones, dead_letters = verdicts.stored_before
-    reached = _reached(batch, [*milestones, *verdicts.milestones])
-    letters = _letters(batch, [*dead_letters, *verdicts.dead_letters])
+    earlier_milestones, earlier_letters = verdicts.stored_before
+    announced = _to_announce(batch, [*earlier_milestones, *verdicts.milestones])  # the earlier ones lie below `stored`
+    letters = _letters(batch, [*earlier_letters, *verdicts.dead_letters])
     with publisher.transaction(batch) as tx:
-        tx.publish(topics.reached, (topics.announce(milestone) for milestone in reached))  # each when it is sent
+        tx.publish(topics.reached, (topics.announce(milestone) for milestone in announced))  # each when it is sent
         tx.publish(topics.dead_letter, letters)
-    return len(reached) + len(letters)
+    return len(announced) + len(letters)
 
 
-def _reached(batch: Batch, milestones: Sequence[Milestone]) -> list[Milestone]:
+def _to_announce(batch: Batch, milestones: Sequence[Milestone]) -> list[Milestone]:
     """What subscribers are to see of milestones, which are and stay in order of offset within each partition."""
     first = batch.published_before
     return [
-        m
-        for m in milestones
-        if m.announce and not m.silent and m.origin_offset >= first[m.origin_topic_id, m.origin_partition]
+        one
+        for one in milestones
+        if one.announce and not one.silent and one.origin_offset >= first[one.origin_topic_id, one.origin_partition]
     ]
 
 

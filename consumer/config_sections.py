@@ -86,7 +86,7 @@ class ProcessingSection(Section):
 
     max_batch_records: int = Field(20_000, ge=1, le=1_000_000, description="Records in one batch at most.")
     max_batch_bytes: int = Field(
-        20 << 20, ge=1_024, description="Bytes in one batch, about; what is passed over counts a quarter."
+        20 << 20, ge=1_024, description="Bytes in one batch, about; passed over by compiled code: a quarter."
     )
     poll_timeout_ms: int = Field(100, ge=1, le=10_000, description="How long a poll waits when nothing comes.")
     max_dead_letter_ratio: float = Field(0.5, ge=0, le=1, description="Of the last records; more is a stop. 0: never.")

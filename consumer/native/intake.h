@@ -128,7 +128,7 @@ static void let_go(Taken *taken)
     taken->copy = NULL;
 }
 
-/* Takes what a message holds out of it: a thousand others came with it, and are in memory as long as one of them is.
+/* Takes what a message holds out of it: hundreds of others came with it, and are in memory as long as one of them is.
    It stays where it is with headers, or without memory. */
 static void copy_out(Taken *taken)
 {
@@ -222,7 +222,7 @@ static void sort_out(Intake *intake, Message *message, const Plan *plan, const P
     intake->taken[intake->told++] = taken;
 }
 
-/* What is passed over is not held, unless something that may have come with it is: it counts a quarter. */
+/* What is passed over counts a quarter, since it is not held; all of it, once something that may have come with it is. */
 static int64_t weight(const Intake *intake)
 {
     return intake->bytes - (intake->holds ? 0 : intake->passed_bytes / 4 * 3);
