@@ -122,49 +122,42 @@ order by state.reference_type, state.reference_name, state.track_field
 for update of state;
 
 -- name: given_states
--- Document states as they are to be: what add_states and change_states read. What many rows share is sent once and joined
--- by its number: most of the cost is in sending.
-select shared.reference_type, shared.track_field, shared.known, shared.moved_to, shared.origin_topic_id,
-       shared.origin_partition, shared.within, one.reference_name, one.value, one.occurrences, one.origin_offset,
-       timestamptz 'epoch' + one.since * interval '1 microsecond' as since,
-       timestamptz 'epoch' + one.ended_at * interval '1 microsecond' as ended_at,
-       decode(one.recent, 'hex') as recent, decode(one.recent_transactions, 'hex') as recent_transactions
-from (select unnest(%(shared)s::integer[]) as shared, unnest(%(names)s::text[]) as reference_name,
-             unnest(%(values)s::text[]) as value, unnest(%(since)s::bigint[]) as since,
-             unnest(%(ended_at)s::bigint[]) as ended_at, unnest(%(occurrences)s::text[]) as occurrences,
-             unnest(%(recent)s::text[]) as recent, unnest(%(recent_transactions)s::text[]) as recent_transactions,
-             unnest(%(origin_offsets)s::bigint[]) as origin_offset) as one
-join unnest(%(types)s::text[], %(fields)s::text[], %(knowns)s::boolean[], %(moved_to)s::text[],
-            %(origin_topic_ids)s::text[], %(origin_partitions)s::integer[], %(within)s::text[])
-    with ordinality
-    as shared (reference_type, track_field, known, moved_to, origin_topic_id, origin_partition, within, number)
-    on shared.number = one.shared;
+-- Document states as they are to be: with what add_states and change_states begin. What many rows share is sent once and
+-- joined by its number: most of the cost is in sending.
+insert into document_state (reference_type, reference_name, track_field, known, value, since, ended_at, occurrences,
+                            recent, recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset,
+                            within)
+select reference_type, reference_name, track_field, known, value, since, ended_at, occurrences, recent,
+       recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset, within
+from (
+    select shared.reference_type, shared.track_field, shared.known, shared.moved_to, shared.origin_topic_id,
+           shared.origin_partition, shared.within, one.reference_name, one.value, one.occurrences, one.origin_offset,
+           timestamptz 'epoch' + one.since * interval '1 microsecond' as since,
+           timestamptz 'epoch' + one.ended_at * interval '1 microsecond' as ended_at,
+           decode(one.recent, 'hex') as recent, decode(one.recent_transactions, 'hex') as recent_transactions
+    from (select unnest(%(shared)s::integer[]) as shared, unnest(%(names)s::text[]) as reference_name,
+                 unnest(%(values)s::text[]) as value, unnest(%(since)s::bigint[]) as since,
+                 unnest(%(ended_at)s::bigint[]) as ended_at, unnest(%(occurrences)s::text[]) as occurrences,
+                 unnest(%(recent)s::text[]) as recent, unnest(%(recent_transactions)s::text[]) as recent_transactions,
+                 unnest(%(origin_offsets)s::bigint[]) as origin_offset) as one
+    join unnest(%(types)s::text[], %(fields)s::text[], %(knowns)s::boolean[], %(moved_to)s::text[],
+                %(origin_topic_ids)s::text[], %(origin_partitions)s::integer[], %(within)s::text[])
+        with ordinality
+        as shared (reference_type, track_field, known, moved_to, origin_topic_id, origin_partition, within, number)
+        on shared.number = one.shared
+) as state;
 
 -- name: add_states
 -- Those of documents that were never seen, in one order by all workers, before any that was is changed: who waits for
 -- another's new document has changed nothing yet. No `on conflict`: that costs each row a third more, and of a document
 -- that another worker was the first to add nothing may be stored either way.
-insert into document_state (reference_type, reference_name, track_field, known, value, since, ended_at, occurrences,
-                            recent, recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset,
-                            within)
-select reference_type, reference_name, track_field, known, value, since, ended_at, occurrences, recent,
-       recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset, within
-from (
-    -- include given_states
-) as state
+-- include given_states
 order by reference_type, reference_name, track_field;
 
 -- name: change_states
 -- Those that are there: they were locked. An insert that always meets them, for it has no plan to choose: an update from a
 -- join, planned when the table was small, would read all of it for each batch when it has grown. It costs the same.
-insert into document_state (reference_type, reference_name, track_field, known, value, since, ended_at, occurrences,
-                            recent, recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset,
-                            within)
-select reference_type, reference_name, track_field, known, value, since, ended_at, occurrences, recent,
-       recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset, within
-from (
-    -- include given_states
-) as state
+-- include given_states
 on conflict (reference_type, reference_name, track_field) do update
 set known = excluded.known,
     value = excluded.value,
