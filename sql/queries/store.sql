@@ -122,8 +122,8 @@ order by state.reference_type, state.reference_name, state.track_field
 for update of state;
 
 -- name: given_states
--- Document states as they are to be: with what add_states and change_states begin. What many rows share is sent once and
--- joined by its number: most of the cost is in sending.
+-- Document states as they are to be: what add_states and change_states begin with. What many rows share is sent once
+-- and joined by its number: most of the cost is in sending.
 insert into document_state (reference_type, reference_name, track_field, known, value, since, ended_at, occurrences,
                             recent, recent_transactions, moved_to, origin_topic_id, origin_partition, origin_offset,
                             within)
@@ -155,8 +155,8 @@ from (
 order by reference_type, reference_name, track_field;
 
 -- name: change_states
--- Those that are there: they were locked. An insert that always meets them, for it has no plan to choose: an update from a
--- join, planned when the table was small, would read all of it for each batch when it has grown. It costs the same.
+-- Those that are there: they were locked. An insert that always meets them, for it has no plan to choose: an update from
+-- a join, planned when the table was small, would read all of it for each batch when it has grown. It costs the same.
 -- include given_states
 on conflict (reference_type, reference_name, track_field) do update
 set known = excluded.known,
